@@ -1,0 +1,89 @@
+"""What the scorer tells the router: a contact is ready, or wants to be left alone. Key = contact id."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from shared.events.explanation import Score
+from shared.events.touch import Alias, Campaign
+
+
+class ContactSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who the contact was when the decision fell."""
+
+    id: UUID
+    aliases: tuple[Alias, ...] = ()
+    traits: dict[str, Any] = {}
+    account_id: UUID | None = None
+    account_domain: str = ""
+    account_traits: dict[str, Any] = {}
+
+
+class TouchSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A touch in the words of the brief."""
+
+    at: datetime
+    type: str
+    name: str = ""
+    path: str = ""
+    title: str = ""
+    rules: tuple[str, ...] = ()  # rules of the agreement that the touch counted for
+
+
+class Words(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that the contact wrote: a form answer, a search term."""
+
+    at: datetime
+    field: str
+    text: str
+
+
+class Respond(msgspec.Struct, frozen=True):
+    """The response times of the agreement, in seconds."""
+
+    within_seconds: int
+    reassign_after_seconds: int
+    escalate_after_seconds: int
+    hours: Literal["business", "always"]
+
+
+class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready", tag_field="type"):
+    """A contact became sales-ready: one crossing of the threshold, or one hand-raise."""
+
+    id: UUID  # of the handoff; derived from the touch that tipped it
+    contact: ContactSnapshot
+    agreement: int  # version that it was decided under
+    decided_at: datetime  # `received_at` of the touch that tipped it
+    reason: Literal["threshold", "hand_raise"]
+    touch_id: UUID
+    engagement: Score
+    fit: Score
+    stage: str | None
+    touches: int
+    recent: tuple[TouchSummary, ...]  # newest first, at most 20
+    words: tuple[Words, ...]
+    first_campaign: Campaign | None
+    last_campaign: Campaign | None
+    respond: Respond
+    reject_reasons: tuple[str, ...]
+
+
+class ContactOptedOut(msgspec.Struct, frozen=True, kw_only=True, tag="contact.opted_out", tag_field="type"):
+    """A contact asked to be left alone: nothing more may be delivered about it."""
+
+    id: UUID
+    contact_id: UUID
+    at: datetime
+
+
+HandoffMessage = HandoffReady | ContactOptedOut
+
+encode_handoff = msgspec.json.Encoder().encode
+_decoder: msgspec.json.Decoder[HandoffMessage] = msgspec.json.Decoder(HandoffMessage)
+
+
+def decode_handoff(value: bytes) -> HandoffMessage:
+    """Read one record of `handoffs`. Raises msgspec.DecodeError or msgspec.ValidationError."""
+    return _decoder.decode(value)

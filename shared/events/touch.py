@@ -1,0 +1,85 @@
+"""The touch as it travels from ingest to the scorer.
+
+A record on `touches` is a JSON list of touches whose contacts all belong to the record's partition
+(murmur2 of the 36 characters of the contact id).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+SourceKind = Literal["web", "campaign"]
+
+
+class TouchType(StrEnum):
+    """What kind of call brought the touch."""
+
+    TRACK = "track"
+    PAGE = "page"
+    SCREEN = "screen"
+    IDENTIFY = "identify"
+    GROUP = "group"
+    ALIAS = "alias"
+
+
+# The contact did something; the other types only tell who the contact is.
+ACTIONS = frozenset({TouchType.TRACK, TouchType.PAGE, TouchType.SCREEN})
+
+
+class Alias(msgspec.Struct, frozen=True, order=True):
+    """An identifier that names a contact: kind is `anonymous`, `user` or `email`."""
+
+    kind: Literal["anonymous", "user", "email"]
+    value: str
+
+
+class Campaign(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The campaign that brought the contact, from utm parameters or the mail platform."""
+
+    name: str = ""
+    source: str = ""
+    medium: str = ""
+    term: str = ""
+    content: str = ""
+
+
+class Touch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing one contact did at one time, understood, identified, under an identity that makes repeats harmless.
+
+    `occurred_at` is the sender's time corrected by its clock skew and never later than `received_at` plus the skew
+    allowed by ingest; `received_at` is stamped once, when ingest accepted the event. Both are UTC.
+    """
+
+    id: UUID
+    contact_id: UUID
+    source: str
+    kind: SourceKind
+    type: TouchType
+    name: str = ""  # event name of a track call, page name of a page call
+    occurred_at: datetime
+    received_at: datetime
+    url: str = ""
+    path: str = ""
+    title: str = ""
+    referrer: str = ""
+    campaign: Campaign | None = None
+    properties: dict[str, Any] = {}
+    aliases: tuple[Alias, ...] = ()  # those the event carried
+    traits: dict[str, Any] = {}  # of the contact; the newest `occurred_at` wins key by key
+    account_domain: str = ""
+    account_traits: dict[str, Any] = {}
+    opted_out: bool | None = None  # True: asked to be left alone; False: opted in again
+
+
+TouchBatch = list[Touch]
+
+encode_touches = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(TouchBatch)
+
+
+def decode_touches(value: bytes) -> TouchBatch:
+    """Read one record of `touches`. Raises msgspec.DecodeError or msgspec.ValidationError."""
+    return _decoder.decode(value)

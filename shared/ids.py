@@ -1,0 +1,35 @@
+"""Identities: one type per noun, and the derivations that make a repeat harmless."""
+
+import uuid
+from typing import NewType
+
+ContactId = NewType("ContactId", uuid.UUID)
+TouchId = NewType("TouchId", uuid.UUID)
+HandoffId = NewType("HandoffId", uuid.UUID)
+MessageId = NewType("MessageId", uuid.UUID)
+
+# Fixed for ever: a new value would give every stored touch a second identity.
+_NAMESPACE = uuid.UUID("5d0cf6f4-3f4b-5f6e-9d53-6b7b1a0e7a11")
+
+
+def touch_id(source: str, message_id: str) -> TouchId:
+    """Derive the identity of a touch from its source and the sender's message id."""
+    return TouchId(uuid.uuid5(_NAMESPACE, f"touch\x1f{source}\x1f{message_id}"))
+
+
+def contact_id(alias_kind: str, alias_value: str) -> ContactId:
+    """Derive the identity of a contact from the alias that it was first seen under."""
+    return ContactId(uuid.uuid5(_NAMESPACE, f"contact\x1f{alias_kind}\x1f{alias_value}"))
+
+
+def message_id(topic: str, partition: int, offset: int, ordinal: int) -> MessageId:
+    """Derive the identity of an output from the record that caused it.
+
+    The same record processed twice gives the same identities, so a repeat can be told.
+    """
+    return MessageId(uuid.uuid5(_NAMESPACE, f"message\x1f{topic}\x1f{partition}\x1f{offset}\x1f{ordinal}"))
+
+
+def derived_id(*parts: object) -> uuid.UUID:
+    """Derive an identity from the values that make the thing unique."""
+    return uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts)))

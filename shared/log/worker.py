@@ -1,0 +1,110 @@
+"""The loop every consuming worker runs: fetch, handle, mirror; and what becomes of each kind of failure.
+
+* Killed at any line: the transaction of the handler is void or whole; the next owner reads on from the position.
+* Kafka or Postgres away: the batch is rewound and tried again, waiting longer each time, up to `LONGEST_PAUSE`.
+* Position lost: another member owns the partition; drop the work, read again only what is still ours.
+* A record that breaks the handler: its neighbours go through one by one, then it is set aside with the reason
+  and the partition moves on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from time import monotonic, time
+
+import structlog
+
+from shared.log.errors import LogUnavailable, PositionLost
+from shared.log.protocol import Consumer
+from shared.log.records import Batch
+from shared.postgres.engine import passes
+from shared.stopping import wait_for_any
+from shared.telemetry.metrics import Metrics
+
+FETCH_TIMEOUT = timedelta(milliseconds=500)
+SHORTEST_PAUSE = timedelta(milliseconds=100)
+LONGEST_PAUSE = timedelta(seconds=5)
+
+Handle = Callable[[Sequence[Batch]], Awaitable[None]]
+SetAside = Callable[[Batch, Exception], Awaitable[None]]
+
+
+class ConsumerWorker:
+    """Feeds batches to a handler until told to stop.
+
+    `handle` processes the batches in one transaction that begins with `Positions.advance`.
+    `set_aside` keeps a single unprocessable record with its reason and moves past it, in one transaction likewise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        consumer: Consumer,
+        *,
+        handle: Handle,
+        set_aside: SetAside,
+        metrics: Metrics,
+        max_records: int = 5000,
+    ) -> None:
+        self._name = name
+        self._consumer = consumer
+        self._handle = handle
+        self._set_aside = set_aside
+        self._metrics = metrics
+        self._max_records = max_records
+        self._one_by_one = 0  # records still to be handled alone
+        self._pause = SHORTEST_PAUSE
+        self._logger = structlog.get_logger().bind(worker=name)
+        self.last_progress = monotonic()  # when the loop last came round; liveness watches it
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop; the batch in hand is finished first."""
+        while not stopping.is_set():
+            self.last_progress = monotonic()
+            limit = 1 if self._one_by_one else self._max_records
+            batches = await self._consumer.fetch(max_records=limit, timeout=FETCH_TIMEOUT)
+            if batches:
+                await self._process(batches, stopping)
+
+    async def _process(self, batches: Sequence[Batch], stopping: asyncio.Event) -> None:
+        started = monotonic()
+        try:
+            await self._handle(batches)
+        except PositionLost as lost:
+            self._logger.warning("position.lost", reason=str(lost))
+            await self._again(batches, stopping)
+        except Exception as error:
+            if isinstance(error, LogUnavailable) or passes(error):
+                self._logger.warning("batch.waits", reason=str(error), pause_seconds=self._pause.total_seconds())
+                await self._again(batches, stopping)
+            else:
+                await self._isolate(batches, error)
+        else:
+            self._pause = SHORTEST_PAUSE
+            count = sum(len(batch.records) for batch in batches)
+            self._one_by_one = max(0, self._one_by_one - count)
+            self._metrics.batch_seconds.labels(self._name).observe(monotonic() - started)
+            self._metrics.consumed_records.labels(self._name).inc(count)
+            oldest = min(batch.records[0].appended_at.timestamp() for batch in batches if batch.records)
+            self._metrics.consumer_lag_seconds.labels(self._name).set(max(0.0, time() - oldest))
+            await self._consumer.mirror(batches)
+
+    async def _again(self, batches: Sequence[Batch], stopping: asyncio.Event) -> None:
+        for batch in batches:
+            self._consumer.rewind(batch.partition)
+        await wait_for_any(stopping, timeout=self._pause)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    async def _isolate(self, batches: Sequence[Batch], error: Exception) -> None:
+        count = sum(len(batch.records) for batch in batches)
+        if count > 1:
+            self._logger.exception("batch.failed", records=count)
+            self._one_by_one = count
+            for batch in batches:
+                self._consumer.rewind(batch.partition)
+            return
+        (batch,) = batches
+        self._logger.error("record.set_aside", at=f"{batch.partition}@{batch.position}", exc_info=error)
+        self._metrics.records_set_aside.labels(self._name).inc()
+        await self._set_aside(batch, error)
+

@@ -1,0 +1,58 @@
+"""The connection to PostgreSQL, and which of its errors pass by themselves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+# 08 connection, 40 rolled back (deadlock, serialization), 53 resources, 55 lock not available, 57 shutdown and cancel.
+_PASSING_STATES = ("08", "40", "53", "55", "57")
+
+
+def asyncpg_url(url: str) -> str:
+    """Return the URL with the asyncpg driver, whatever driver or scheme alias it names."""
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def open_engine(
+    url: str, *, name: str, pool_size: int = 5, statement_timeout: timedelta = timedelta(seconds=30)
+) -> AsyncIterator[AsyncEngine]:
+    """Open a pool of at most `2 * pool_size` connections, each announced to the server as `name`."""
+    engine = create_async_engine(
+        asyncpg_url(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        pool_pre_ping=False,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "application_name": name,
+                "jit": "off",
+                "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        },
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def passes(error: BaseException) -> bool:
+    """Tell whether the error comes from a server that is away, busy or restarting, so that a retry may succeed."""
+    match error:
+        case DBAPIError():
+            state = getattr(error.orig, "sqlstate", None) or ""
+            return error.connection_invalidated or isinstance(error, InterfaceError) or state[:2] in _PASSING_STATES
+        case OSError() | PoolTimeout() | TimeoutError():
+            return True
+        case _:
+            return False

@@ -1,0 +1,83 @@
+"""Settings: environment variables `TANDEM_…`, each with meaning, unit, bounds and default.
+
+`tandem settings` prints them; a variable that no service knows stops the start with the nearest known name.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.durations import parse_duration
+
+PREFIX = "TANDEM_"
+
+S = TypeVar("S", bound=BaseSettings)
+
+Duration = Annotated[timedelta, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
+
+
+class SettingsError(Exception):
+    """Raised with one line for each setting that is wrong, saying what to do."""
+
+
+class SharedSettings(BaseSettings):
+    """What every service needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    database_url: SecretStr = Field(description="PostgreSQL, as postgresql://user:password@host:port/database.")
+    kafka_bootstrap: str | None = Field(
+        default=None, description="Kafka brokers, as host:port,host:port. Absent: the log is kept in PostgreSQL."
+    )
+    keys_file: Path | None = Field(default=None, description="YAML file that names sources, people and their keys.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="JSON lines, or columns for people.")
+    drain_timeout: Duration = Field(
+        default=timedelta(seconds=20), description="Time to finish work in hand after SIGTERM before giving it up."
+    )
+    append_timeout: Duration = Field(
+        default=timedelta(seconds=5), description="Time in which the log must acknowledge an append."
+    )
+    topic_partitions: int = Field(
+        default=24, ge=1, le=1000, description="Partitions of each topic created: the most processes a service can use."
+    )
+    topic_retention: Duration = Field(
+        default=timedelta(days=14), description="Age at which the log may forget records."
+    )
+    database_pool: int = Field(default=5, ge=2, le=100, description="Connections kept open; twice as many at a peak.")
+
+
+def load_settings(kind: type[S], /, **overrides: Any) -> S:
+    """Read the settings of one service. Raises SettingsError naming every variable that is missing or wrong."""
+    try:
+        return kind(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else PREFIX
+            field = kind.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+            meaning = f" ({field.description})" if field else ""
+            lines.append(f"{name}: {'is not set' if problem['type'] == 'missing' else problem['msg']}{meaning}")
+        raise SettingsError("\n".join(lines)) from None
+
+
+def refuse_unknown(environment: Mapping[str, str], kinds: Iterable[type[BaseSettings]], *, besides: Iterable[str]) -> None:
+    """Raise SettingsError when a variable with our prefix is not a setting of any of the kinds."""
+    known = {PREFIX + name.upper() for kind in kinds for name in kind.model_fields} | set(besides)
+    lines = []
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "`tandem settings` lists those that there are."
+            lines.append(f"{name} is not a setting. {hint}")
+    if lines:
+        raise SettingsError("\n".join(lines))

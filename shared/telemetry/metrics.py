@@ -1,0 +1,63 @@
+"""Every metric of Tandem, each declared once with kind, unit and meaning.
+
+`docs/operations.md` lists them; a test keeps the list true.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one process, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"tandem_{name}", meaning, labels, registry=self.registry)
+
+        def gauge(name: str, meaning: str, *labels: str) -> Gauge:
+            return Gauge(f"tandem_{name}", meaning, labels, registry=self.registry)
+
+        def histogram(name: str, meaning: str, *labels: str) -> Histogram:
+            return Histogram(f"tandem_{name}", meaning, labels, registry=self.registry, buckets=_FAST_SECONDS)
+
+        # Every service
+        self.http_seconds = histogram("http_request_seconds", "Time to answer a request.", "service", "route", "status")
+        self.batch_seconds = histogram("batch_seconds", "Time to process one fetch of a worker.", "worker")
+        self.consumed_records = counter("consumed_records", "Records processed by a worker.", "worker")
+        self.consumer_lag_seconds = gauge(
+            "consumer_lag_seconds", "Age of the oldest record in the last fetch, when it was done.", "worker"
+        )
+        self.records_set_aside = counter(
+            "records_set_aside", "Records that broke their handler and were kept with the reason.", "worker"
+        )
+        self.outbox_waiting = gauge("outbox_waiting_messages", "Messages decided but not yet in the log.", "service")
+        self.outbox_oldest_seconds = gauge(
+            "outbox_oldest_seconds", "Age of the oldest message not yet in the log.", "service"
+        )
+
+        # Ingest
+        self.events_accepted = counter("events_accepted", "Events answered with success.", "source")
+        self.requests_refused = counter("requests_refused", "Requests answered with an error.", "reason")
+        self.events_rejected = counter("events_rejected", "Events kept in events.rejected.", "reason")
+        self.touches_published = counter("touches_published", "Touches handed to the scorer.")
+
+        # Scorer
+        self.touches_counted = counter("touches_counted", "Touches scored for the first time.")
+        self.touches_repeated = counter("touches_repeated", "Touches seen before and ignored.")
+        self.handoffs_decided = counter("handoffs_decided", "Contacts that became sales-ready.", "reason")
+
+        # Router
+        self.handoffs_assigned = counter("handoffs_assigned", "Handoffs given to a rep.", "pool")
+        self.handoffs_unowned = gauge("handoffs_unowned", "Handoffs that wait for a rep in the queue.")
+        self.handoffs_oldest_unowned_seconds = gauge(
+            "handoffs_oldest_unowned_seconds", "Age of the oldest handoff that waits for a rep."
+        )
+        self.delivery_attempts = counter("delivery_attempts", "Webhook attempts.", "outcome")
+        self.delivery_seconds = histogram("delivery_attempt_seconds", "Duration of a webhook attempt.", "outcome")
+        self.delivery_end_to_end_seconds = histogram(
+            "delivery_end_to_end_seconds", "Time from a delivery's creation to its success."
+        )
+        self.deliveries_waiting = gauge("deliveries_waiting", "Deliveries due now or later.")
