@@ -18,7 +18,9 @@ PREFIX = "TANDEM_"
 
 S = TypeVar("S", bound=BaseSettings)
 
-Duration = Annotated[timedelta, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
+Duration = Annotated[
+    timedelta, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)
+]
 
 
 class SettingsError(Exception):
@@ -70,7 +72,9 @@ def load_settings(kind: type[S], /, **overrides: Any) -> S:
         raise SettingsError("\n".join(lines)) from None
 
 
-def refuse_unknown(environment: Mapping[str, str], kinds: Iterable[type[BaseSettings]], *, besides: Iterable[str]) -> None:
+def refuse_unknown(
+    environment: Mapping[str, str], kinds: Iterable[type[BaseSettings]], *, besides: Iterable[str]
+) -> None:
     """Raise SettingsError when a variable with our prefix is not a setting of any of the kinds."""
     known = {PREFIX + name.upper() for kind in kinds for name in kind.model_fields} | set(besides)
     lines = []

@@ -61,9 +61,7 @@ class EventLog(Protocol):
         (unknown: each record is stored whole or not at all), RecordTooLarge, TopicMissing.
         """
 
-    def consume(
-        self, group: str, topics: Sequence[str], claim: ClaimPosition
-    ) -> AbstractAsyncContextManager[Consumer]:
+    def consume(self, group: str, topics: Sequence[str], claim: ClaimPosition) -> AbstractAsyncContextManager[Consumer]:
         """Join the group. Leaving the context leaves the group at once, so that others take over."""
 
     async def reachable(self) -> bool:

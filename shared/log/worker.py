@@ -107,4 +107,3 @@ class ConsumerWorker:
         self._logger.error("record.set_aside", at=f"{batch.partition}@{batch.position}", exc_info=error)
         self._metrics.records_set_aside.labels(self._name).inc()
         await self._set_aside(batch, error)
-

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -104,18 +104,14 @@ class Outbox:
         """Wake the relay of this process."""
         self._written.set()
 
-    async def waiting(self) -> tuple[int, timedelta]:
+    async def waiting(self, now: datetime) -> tuple[int, timedelta]:
         """Return how many messages wait, and for how long the oldest has."""
         table = self._table.c
         async with self._engine.connect() as connection:
-            row = (
-                await connection.execute(
-                    select(func.count(), func.coalesce(func.now() - func.min(table.created_at), timedelta())).select_from(
-                        self._table
-                    )
-                )
+            count, oldest = (
+                await connection.execute(select(func.count(table.ordinal), func.min(table.created_at)))
             ).one()
-            return row[0], row[1]
+        return count, max(timedelta(), now - oldest) if oldest else timedelta()
 
     async def relay_once(self) -> int:
         """Append one batch to the log and delete it; return how many messages it held.
@@ -127,9 +123,7 @@ class Outbox:
         async with self._engine.begin() as connection:
             if not await connection.scalar(select(func.pg_try_advisory_xact_lock(self._lock_key))):
                 return 0
-            rows = (
-                await connection.execute(select(self._table).order_by(table.ordinal).limit(RELAY_BATCH))
-            ).all()
+            rows = (await connection.execute(select(self._table).order_by(table.ordinal).limit(RELAY_BATCH))).all()
             for topic, group in itertools.groupby(rows, key=lambda row: row.topic):
                 await self._log.append(topic, [_record(row) for row in group])
             if rows:
@@ -157,4 +151,3 @@ def _record(row: Row[Any]) -> Record:
     if row.traceparent:
         headers.append((TRACE_HEADER, row.traceparent.encode()))
     return Record(value=row.value, key=row.key, headers=tuple(headers))
-

@@ -1,0 +1,79 @@
+"""The HTTP application around one or several services: their routes, probes, metrics, errors."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.http.problems import install_problems
+from shared.service import Service
+from shared.telemetry.metrics import Metrics
+
+Draining = Callable[[], bool]
+Check = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+def create_app(services: Sequence[Service], *, metrics: Metrics, draining: Draining) -> FastAPI:
+    """Build the application. `/readyz` answers 503 while draining or while a service lacks something."""
+    app = FastAPI(
+        title="Tandem",
+        version=version("tandem-handoff"),
+        description="The real-time handoff from marketing to sales.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect turns an SDK's POST into an empty GET that succeeds
+    )
+    install_problems(app)
+    for service in services:
+        app.include_router(service.router)
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> Response:
+        hung = [line for service in services for line in service.liveness()]
+        return JSONResponse({"status": "hung" if hung else "ok", "hung": hung}, 503 if hung else 200)
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        missing = ["draining"] if draining() else []
+        missing += [f"{service.name}: {line}" for service in services for line in await service.readiness()]
+        return JSONResponse({"status": "waiting" if missing else "ok", "missing": missing}, 503 if missing else 200)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def scrape(_: Request) -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_middleware(_Measure, metrics=metrics, name="+".join(service.name for service in services))
+    return app
+
+
+class _Measure:
+    """Times each request under its route's template; plain ASGI, since a BaseHTTPMiddleware doubles the cost."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, name: str) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            seconds = time.perf_counter() - started
+            self._metrics.http_seconds.labels(self._name, route, str(status)).observe(seconds)

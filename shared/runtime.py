@@ -1,0 +1,121 @@
+"""Running services: one HTTP server and the workers, until a signal or a failure, then a bounded drain.
+
+On SIGTERM or SIGINT: `/readyz` answers 503, workers finish what they hold, open requests are answered, resources
+close, exit 0. What is not finished within the drain timeout is cancelled; its transactions roll back, and the next
+start does it again. A worker that fails ends the process with exit code 1: the supervisor restarts it, and nothing
+half-done is left behind.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+import structlog
+import uvicorn
+
+from shared.http.app import create_app
+from shared.service import Service
+from shared.telemetry.metrics import Metrics
+
+
+class WorkerFailed(Exception):
+    """Raised with the name of the worker whose failure ended the run."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the port now, so that a port in use is told before anything starts. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock
+
+
+async def run(
+    services: Sequence[Service],
+    *,
+    sock: socket.socket,
+    metrics: Metrics,
+    drain_timeout: timedelta,
+    stopping: asyncio.Event | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve and work until a signal, or until `stopping` is set. Raises WorkerFailed.
+
+    `on_ready` is called once with the base URL when the server accepts requests and the workers run.
+    """
+    stopping = stopping or asyncio.Event()
+    logger = structlog.get_logger()
+    app = create_app(services, metrics=metrics, draining=stopping.is_set)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, int(drain_timeout.total_seconds())),
+        h11_max_incomplete_event_size=65536,
+        server_header=False,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # not the main thread: the caller stops us
+            loop.add_signal_handler(number, stopping.set)
+
+    tasks = {
+        asyncio.create_task(worker(stopping), name=f"{service.name}.{name}")
+        for service in services
+        for name, worker in service.workers.items()
+    }
+    serving = asyncio.create_task(server.serve([sock]), name="http")
+    stop = asyncio.create_task(stopping.wait(), name="stopping")
+    try:
+        if on_ready:
+            while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            host, port = sock.getsockname()[:2]
+            on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        logger.info("service.started", services=[service.name for service in services], port=sock.getsockname()[1])
+        done, _ = await asyncio.wait({*tasks, serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+        failed = next((task for task in done if task is not stop), None)
+        stopping.set()
+        logger.info("service.draining", seconds=drain_timeout.total_seconds())
+        server.should_exit = True
+        _, late = await asyncio.wait({*tasks, serving}, timeout=drain_timeout.total_seconds())
+        for task in late:
+            logger.warning("service.cancelled", task=task.get_name())
+            task.cancel()
+        results = await asyncio.gather(*tasks, serving, return_exceptions=True)
+        del results
+        if failed is not None:
+            error = None if failed.cancelled() else failed.exception()
+            raise WorkerFailed(f"{failed.get_name()} ended: {error!r}") from error
+    finally:
+        stop.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)
+    logger.info("service.stopped")
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new uvloop event loop, or asyncio's own where there is no uvloop."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
