@@ -1,0 +1,121 @@
+"""The subcommands that talk to a running Tandem: `send`, `agreement`, `team`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.client import TandemClient
+from services.terminal import call, fail, out, problems
+
+agreement = typer.Typer(help="The definition of a lead that marketing and sales both sign.", no_args_is_help=True)
+team = typer.Typer(help="Who can be given handoffs, and where they are sent.", no_args_is_help=True)
+
+# Read here; not settings of a service.
+CLIENT_VARIABLES = ("TANDEM_URL", "TANDEM_KEY")
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+Url = Annotated[str, typer.Option(envvar="TANDEM_URL", help="Where Tandem listens.")]
+Key = Annotated[str, typer.Option(envvar="TANDEM_KEY", help="Key to authorise with.")]
+
+
+def send(
+    file: Annotated[Path, typer.Argument(help="JSON lines, one Segment event each; - reads standard input.")],
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+    shift_to_now: Annotated[bool, typer.Option(help="Move all timestamps so that the newest is now.")] = False,
+) -> None:
+    """Send events from a file, in batches, with a progress bar.
+
+    A line may carry its own `writeKey`; the others are sent with --key. Exit code 1 when a line was refused.
+
+    Example: tandem send examples/events.jsonl --key wk_…
+    """
+    from services.sending import read_lines, send_with_progress
+
+    try:
+        lines = read_lines(sys.stdin.buffer if str(file) == "-" else file, shift_to_now=shift_to_now)
+    except OSError as error:
+        raise fail(f"Cannot read {file}: {error.strerror}.") from None
+    summary = call(lambda: send_with_progress(lines, url=url, key=key, console=problems))
+    out.print(f"{summary.accepted} events accepted, {summary.refused} lines refused")
+    for reason in summary.reasons:
+        problems.print(f"refused: {reason}")
+    if summary.refused:
+        raise typer.Exit(1)
+
+
+@agreement.command("check")
+def agreement_check(file: Path) -> None:
+    """Say whether the file is a valid agreement; name line, key and what was expected for each mistake.
+
+    Example: tandem agreement check examples/agreement.yaml
+    """
+    from shared.agreement.parse import AgreementError, parse_agreement
+
+    try:
+        parsed = parse_agreement(_read(file))
+    except AgreementError as error:
+        for mistake in error.mistakes:
+            problems.print(f"{file}:{mistake}", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from None
+    out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {parsed.content_hash[:12]}")
+
+
+@agreement.command("propose")
+def agreement_propose(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Make the file a draft that marketing and sales can sign.
+
+    Example: tandem agreement propose examples/agreement.yaml --key marketing_…
+    """
+    text = _read(file)
+    draft = call(lambda: TandemClient(url, key).propose(text))
+    out.print(f"Agreement {draft['version']} is a {draft['status']}, hash {draft['hash']}", soft_wrap=True)
+
+
+@agreement.command("sign")
+def agreement_sign(version: int, url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Sign a draft for the side that the key belongs to; the second signature makes it active.
+
+    Example: tandem agreement sign 3 --key sales_…
+    """
+    signed = call(lambda: TandemClient(url, key).sign(version))
+    signatures = ", ".join(f"{item['side']} ({item['signed_by']})" for item in signed["signatures"])
+    out.print(f"Agreement {signed['version']} is {signed['status']}; signed by {signatures}", soft_wrap=True)
+
+
+@agreement.command("show")
+def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Print an agreement as it was proposed, with its signatures.
+
+    Example: tandem agreement show 3
+    """
+    shown = call(lambda: TandemClient(url, key).agreement(version))
+    out.print(f"# version {shown['version']}, {shown['status']}, hash {shown['hash']}", soft_wrap=True, highlight=False)
+    for item in shown["signatures"]:
+        out.print(
+            f"# signed for {item['side']} by {item['signed_by']} at {item['at']}", soft_wrap=True, highlight=False
+        )
+    out.print(shown["text"], end="", soft_wrap=True, highlight=False, markup=False)
+
+
+@team.command("apply")
+def team_apply(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Make reps, pools and endpoints what the file says. Prints each new endpoint's secret once.
+
+    Example: tandem team apply examples/team.yaml --key admin_…
+    """
+    text = _read(file)
+    applied = call(lambda: TandemClient(url, key).apply_team(text))
+    out.print(f"{len(applied['reps'])} reps, {len(applied['pools'])} pools, {len(applied['endpoints'])} endpoints")
+    for endpoint in applied["endpoints"]:
+        if secret := endpoint.get("secret"):
+            out.print(f"secret of {endpoint['name']}, shown once: {secret}", soft_wrap=True, highlight=False)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise fail(f"Cannot read {file}: {error}.") from None

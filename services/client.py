@@ -1,0 +1,87 @@
+"""A client of Tandem's own HTTP API, for the commands."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+
+class ClientError(Exception):
+    """Raised when Tandem cannot be reached or answers with an error; the message is its own."""
+
+
+class TandemClient:
+    """Talks to one Tandem with one key. Each call opens a connection of its own unless used as a context manager."""
+
+    def __init__(self, url: str, key: str = "") -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._http = self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._http:
+            await self._http.aclose()
+            self._http = None
+
+    async def propose(self, text: str) -> Any:
+        """Propose an agreement."""
+        return await self._call("POST", "/v1/agreements", content=text, headers={"Content-Type": "application/yaml"})
+
+    async def sign(self, version: int) -> Any:
+        """Sign the version for the side of the key."""
+        proposed = await self.agreement(str(version))
+        return await self._call("POST", f"/v1/agreements/{version}/signatures", json={"hash": proposed["hash"]})
+
+    async def agreement(self, version: str) -> Any:
+        """Return a version of the agreement, or the `active` one."""
+        return await self._call("GET", f"/v1/agreements/{version}")
+
+    async def apply_team(self, text: str) -> Any:
+        """Make the team what the text says."""
+        return await self._call("PUT", "/v1/team", content=text, headers={"Content-Type": "application/yaml"})
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Return what is at the path."""
+        return await self._call("GET", path, params=query)
+
+    async def post_events(self, path: str, body: bytes, *, key: str = "") -> Any:
+        """Post events to one of ingest's paths, under a source's write key."""
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        return await self._call("POST", path, content=body, headers=headers)
+
+    def _open(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=30, trust_env=False)
+
+    async def _call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any) -> Any:
+        if self._http is None:
+            async with self:
+                return await self._call(method, path, headers=headers, **request)
+        try:
+            response = await self._http.request(method, path, headers=headers, **request)
+        except httpx.InvalidURL as error:
+            raise ClientError(f"{self._url} is not a URL: {error}") from None
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise ClientError(
+                f"Cannot reach {self._url}: {reason}. Does `tandem up` run, and is --url right?"
+            ) from None
+        if response.is_error:
+            raise ClientError(_message(response))
+        return response.json()
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        return f"{response.status_code} {response.text[:200]}"
+    return f"{response.status_code} {problem.get('code', '')}: {problem.get('message', '')}"

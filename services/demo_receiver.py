@@ -1,0 +1,63 @@
+"""A CRM in miniature: takes webhooks, verifies their signature as any receiver would, answers 204."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shared.runtime import listen
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One webhook that arrived and whose signature was right."""
+
+    webhook_id: str
+    payload: dict[str, Any]
+
+
+@dataclass(slots=True)
+class DemoReceiver:
+    """What arrived. `secret` is set once the endpoint was created."""
+
+    url: str
+    secret: str = ""
+    receipts: list[Receipt] = field(default_factory=list)
+    refused: int = 0
+
+    async def receive(self, request: Request) -> Response:
+        """Verify, keep, answer: 204, or 401 when the signature is wrong."""
+        body = await request.body()
+        try:
+            Webhook(self.secret).verify(body, dict(request.headers))
+        except WebhookVerificationError:
+            self.refused += 1
+            return Response(status_code=401)
+        self.receipts.append(Receipt(request.headers["webhook-id"], json.loads(body)))
+        return Response(status_code=204)
+
+
+@asynccontextmanager
+async def open_demo_receiver() -> AsyncIterator[DemoReceiver]:
+    """Serve a receiver on a free port of the loopback."""
+    with contextlib.closing(listen("127.0.0.1", 0)) as sock:
+        receiver = DemoReceiver(url=f"http://127.0.0.1:{sock.getsockname()[1]}/leads")
+        app = Starlette(routes=[Route("/leads", receiver.receive, methods=["POST"])])
+        server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # the demo handles Ctrl-C
+        serving = asyncio.create_task(server.serve([sock]))
+        try:
+            yield receiver
+        finally:
+            server.should_exit = True
+            await serving

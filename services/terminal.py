@@ -1,0 +1,60 @@
+"""What a command says when it ends: results on stdout, one line that says what to do on stderr."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from services.client import ClientError
+from shared.http.keys import KeysError
+from shared.log.errors import LogError
+from shared.postgres.embedded import EmbeddedPostgresError
+from shared.postgres.engine import passes
+from shared.postgres.migrate import MigrationError
+from shared.runtime import WorkerFailed, new_event_loop
+from shared.settings import SettingsError
+
+out = Console()
+problems = Console(stderr=True)
+
+T = TypeVar("T")
+
+# Failures that a person can act on; anything else is a defect and shows its traceback.
+_EXPLAINED = (SettingsError, KeysError, LogError, EmbeddedPostgresError, MigrationError, ClientError, WorkerFailed)
+
+
+def call(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run the work on a new event loop; end the command with one line when it fails in a way that has an answer."""
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(work())
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except _EXPLAINED as error:
+        raise fail(error) from None
+    except (DBAPIError, OSError) as error:
+        if isinstance(error, DBAPIError) and not passes(error):
+            raise
+        raise fail(_reachability(error)) from None
+
+
+def fail(reason: object) -> typer.Exit:
+    """Print the reason and return the exception that ends the command with code 2."""
+    print_failure(reason)
+    return typer.Exit(2)
+
+
+def print_failure(reason: object) -> None:
+    """Print the reason on stderr, marked as an error."""
+    for line in str(reason).splitlines():
+        problems.print(f"error: {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _reachability(error: Exception) -> str:
+    if isinstance(error, DBAPIError) or "5432" in str(error):
+        cause = getattr(error, "orig", None) or error
+        return f"Cannot use the database: {cause}. Check TANDEM_DATABASE_URL and that PostgreSQL runs."
+    return f"{error.strerror or error}." if isinstance(error, OSError) else str(error)
