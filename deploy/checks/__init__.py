@@ -1,0 +1,1 @@
+"""The checks that `deploy/check.py` runs."""
