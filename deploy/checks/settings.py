@@ -2,6 +2,8 @@
 
 import re
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from checks.result import Result
@@ -12,7 +14,11 @@ def names(deploy: Path) -> Result:
     sys.path.insert(0, str(deploy.parent))
     from shared.settings import PREFIX, SharedSettings
 
-    known = {PREFIX + field.upper() for field in SharedSettings.model_fields}
+    for module in (f"services.{service}.settings" for service in ("ingest", "scorer", "router")):
+        if find_spec(module):
+            import_module(module)
+    kinds = (SharedSettings, *SharedSettings.__subclasses__())
+    known = {PREFIX + field.upper() for kind in kinds for field in kind.model_fields}
     paths = [
         deploy / "Dockerfile",
         deploy / "compose.yaml",
