@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError
+import asyncpg
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -40,18 +42,28 @@ async def open_engine(
             },
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
     try:
         yield engine
     finally:
         await engine.dispose()
 
 
+def _refuse_closed(connection: Any, *_: object) -> None:
+    """Have the pool replace a connection that the server closed while it lay idle; asking costs no round trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
 def passes(error: BaseException) -> bool:
     """Tell whether the error comes from a server that is away, busy or restarting, so that a retry may succeed."""
     match error:
         case DBAPIError():
-            state = getattr(error.orig, "sqlstate", None) or ""
-            return error.connection_invalidated or isinstance(error, InterfaceError) or state[:2] in _PASSING_STATES
+            return error.connection_invalidated or passes(error.driver_exception)
+        case asyncpg.PostgresError():
+            return (error.sqlstate or "")[:2] in _PASSING_STATES
+        case asyncpg.InterfaceError():
+            return not isinstance(error, ValueError)  # a value that does not fit its column never will
         case OSError() | PoolTimeout() | TimeoutError():
             return True
         case _:
