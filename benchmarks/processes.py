@@ -1,5 +1,6 @@
 """What processes cost: CPU seconds and peak memory, read from /proc, so Linux only."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,16 @@ def cost_of(pid: int) -> Cost:
         lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         peak = max(peak, int(lines.get("VmHWM", "0 kB").split()[0]) / 1024)
     return Cost(cpu, peak)
+
+
+def children_running(program: str) -> list[int]:
+    """Return our own children whose command line names the program."""
+    mine = []
+    for pid in _descendants(os.getpid()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if program in Path(f"/proc/{pid}/cmdline").read_text():
+                mine.append(pid)
+    return mine
 
 
 def _descendants(pid: int) -> list[int]:

@@ -37,7 +37,10 @@ COMPANIES = [
     ("rival.example", "Rival Planning", "software", 300),
 ]
 
-FIRST = ["Ada", "Bruno", "Chiara", "Daan", "Elif", "Farid", "Grete", "Hanna", "Ivo", "Jana", "Karim", "Lena", "Milo", "Nora", "Oskar", "Paula", "Quentin", "Rosa", "Sven", "Tara", "Umut", "Vera", "Wim", "Xenia", "Yara", "Zeno", "Alma", "Boris", "Carla", "Dario", "Edda", "Finn", "Gita", "Henk", "Ines", "Jonas", "Kaya", "Luca", "Mira", "Nils"]
+FIRST = (
+    "Ada Bruno Chiara Daan Elif Farid Grete Hanna Ivo Jana Karim Lena Milo Nora Oskar Paula Quentin Rosa Sven Tara "
+    "Umut Vera Wim Xenia Yara Zeno Alma Boris Carla Dario Edda Finn Gita Henk Ines Jonas Kaya Luca Mira Nils"
+).split()
 TITLES = ("Planner", "Dispatcher", "Analyst", "Buyer", "Assistant", "Engineer", "Coordinator")
 
 # Who becomes what. Everyone else looks around and stays unknown to sales.

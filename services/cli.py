@@ -43,7 +43,7 @@ def up(
 ) -> None:
     """Run ingest, scorer and router in one process.
 
-    Without TANDEM_DATABASE_URL an embedded PostgreSQL is used, without TANDEM_KAFKA_BOOTSTRAP the log is kept there too.
+    Without TANDEM_DATABASE_URL an embedded PostgreSQL is used; without TANDEM_KAFKA_BOOTSTRAP it keeps the log too.
 
     Example: tandem up --port 8080 --data-dir ./tandem-data
     """
@@ -121,9 +121,8 @@ def topics_create() -> None:
 
     Example: TANDEM_KAFKA_BOOTSTRAP=kafka:9092 tandem topics create
     """
-    from shared.log.opening import open_log
-
     from services.standalone import create_topics
+    from shared.log.opening import open_log
 
     settings = _settings(SharedSettings)
 
@@ -182,12 +181,14 @@ def main() -> None:
 
 def _serve(kind: type[BaseSettings], open_service: Any, *, name: str) -> None:
     from shared.platform import open_platform
+    from shared.postgres.migrate import require_migrated
     from shared.runtime import listen, run
 
     settings = _settings(kind)
 
     async def serve() -> None:
         _configure_logging()
+        await require_migrated(settings.database_url.get_secret_value())
         with closing(listen(settings.host, settings.port)) as sock:
             async with (
                 open_platform(settings, name=f"tandem-{name}") as platform,

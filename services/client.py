@@ -1,6 +1,5 @@
 """A client of Tandem's own HTTP API, for the commands."""
 
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -51,6 +50,10 @@ class TandemClient:
         """Return what is at the path."""
         return await self._call("GET", path, params=query)
 
+    async def text(self, path: str) -> str:
+        """Return what is at the path, as text."""
+        return (await self._answer("GET", path)).text
+
     async def post_events(self, path: str, body: bytes, *, key: str = "") -> Any:
         """Post events to one of ingest's paths, under a source's write key."""
         headers = {"Content-Type": "application/json"}
@@ -61,12 +64,15 @@ class TandemClient:
     def _open(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=30, trust_env=False)
 
-    async def _call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any) -> Any:
+    async def _call(self, method: str, path: str, **request: Any) -> Any:
+        return (await self._answer(method, path, **request)).json()
+
+    async def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         if self._http is None:
             async with self:
-                return await self._call(method, path, headers=headers, **request)
+                return await self._answer(method, path, **request)
         try:
-            response = await self._http.request(method, path, headers=headers, **request)
+            response = await self._http.request(method, path, **request)
         except httpx.InvalidURL as error:
             raise ClientError(f"{self._url} is not a URL: {error}") from None
         except httpx.TransportError as error:
@@ -76,7 +82,7 @@ class TandemClient:
             ) from None
         if response.is_error:
             raise ClientError(_message(response))
-        return response.json()
+        return response
 
 
 def _message(response: httpx.Response) -> str:

@@ -13,7 +13,7 @@ from shared.http.keys import KeysError
 from shared.log.errors import LogError
 from shared.postgres.embedded import EmbeddedPostgresError
 from shared.postgres.engine import passes
-from shared.postgres.migrate import MigrationError
+from shared.postgres.migrate import SchemaOutdated
 from shared.runtime import WorkerFailed, new_event_loop
 from shared.settings import SettingsError
 
@@ -23,7 +23,7 @@ problems = Console(stderr=True)
 T = TypeVar("T")
 
 # Failures that a person can act on; anything else is a defect and shows its traceback.
-_EXPLAINED = (SettingsError, KeysError, LogError, EmbeddedPostgresError, MigrationError, ClientError, WorkerFailed)
+_EXPLAINED = (SettingsError, KeysError, LogError, EmbeddedPostgresError, SchemaOutdated, ClientError, WorkerFailed)
 
 
 def call(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -73,7 +73,7 @@ class ConsumerWorker:
         except PositionLost as lost:
             self._logger.warning("position.lost", reason=str(lost))
             await self._again(batches, stopping)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the partition must move on
             if isinstance(error, LogUnavailable) or passes(error):
                 self._logger.warning("batch.waits", reason=str(error), pause_seconds=self._pause.total_seconds())
                 await self._again(batches, stopping)
@@ -98,7 +98,7 @@ class ConsumerWorker:
     async def _isolate(self, batches: Sequence[Batch], error: Exception) -> None:
         count = sum(len(batch.records) for batch in batches)
         if count > 1:
-            self._logger.exception("batch.failed", records=count)
+            self._logger.error("batch.failed", records=count, exc_info=error)
             self._one_by_one = count
             for batch in batches:
                 self._consumer.rewind(batch.partition)

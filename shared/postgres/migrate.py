@@ -28,6 +28,14 @@ _NO_LIMIT = timedelta()  # a migration takes the time it takes
 _LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock holds up everybody behind it
 
 
+class SchemaOutdated(Exception):
+    """Raised when the database lacks revisions that this version of the code needs."""
+
+    def __init__(self, revisions: list[str]) -> None:
+        super().__init__(f"The database lacks {', '.join(revisions)}. Run `tandem db migrate`, then start again.")
+        self.revisions = revisions
+
+
 async def migrate(url: str) -> list[str]:
     """Apply what is missing and return the revisions applied, oldest first.
 
@@ -50,6 +58,12 @@ async def pending(url: str) -> list[str]:
     """
     async with open_engine(url, name="tandem-migrate", pool_size=1) as engine, engine.connect() as connection:
         return await connection.run_sync(_missing)
+
+
+async def require_migrated(url: str) -> None:
+    """Return when the database has all that this version needs. Raises SchemaOutdated."""
+    if missing := await pending(url):
+        raise SchemaOutdated(missing)
 
 
 def _config() -> Config:

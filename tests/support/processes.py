@@ -92,6 +92,11 @@ class TandemProcess:
             self._process.kill()
             raise AssertionError(f"did not end within {seconds} s\n{self.log_text()}") from None
 
+    async def ended(self, *, seconds: float = 60) -> int:
+        """Return the exit code once the command has ended by itself."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, seconds)
+
     def log_text(self) -> str:
         """Return the last of what it logged."""
         return self.log.read_text(errors="replace")[-6000:]
@@ -103,9 +108,7 @@ class TandemProcess:
 
 
 @asynccontextmanager
-async def running_tandem(
-    *arguments: str, settings: Mapping[str, str], log: Path
-) -> AsyncIterator[TandemProcess]:
+async def running_tandem(*arguments: str, settings: Mapping[str, str], log: Path) -> AsyncIterator[TandemProcess]:
     """Run a command until the block ends; yields when it is ready."""
     process = TandemProcess(*arguments, settings=settings, log=log)
     process.start()

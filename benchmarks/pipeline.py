@@ -1,0 +1,161 @@
+"""From POST to webhook: latency when idle, events a second under load, and what each process costs, on both logs.
+
+    python -m benchmarks.pipeline [--log kafka] [--log postgres] [--events 400000] [--contacts 100000]
+
+Latency: one hand-raise at a time is posted to ingest; the clock stops when the receiver has verified the webhook.
+Throughput: the events are put on `events.web` as accepted requests of 100, while ingest's worker and the scorer run;
+the clock runs from the first append until the scorer has counted the last touch.
+"""
+
+import argparse
+import asyncio
+import platform
+import random
+import statistics
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.processes import Cost
+from benchmarks.stack import Stack, open_stack
+from services.client import TandemClient
+from shared.log.opening import open_log
+from shared.log.records import Record
+from tests.support.waiting import until
+
+BATCH = 100  # events a request
+PAGES = ("/", "/pricing", "/blog/late-trucks", "/customers/baltic", "/guide", "/jobs")
+
+
+async def main() -> None:
+    """Run the benchmark on the logs asked for and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--log", action="append", choices=("kafka", "postgres"))
+    parser.add_argument("--events", type=int, default=400_000)
+    parser.add_argument("--contacts", type=int, default=100_000)
+    parser.add_argument("--samples", type=int, default=200)
+    arguments = parser.parse_args()
+    console = Console(width=140)
+    console.print(_machine())
+    for log in arguments.log or ("postgres", "kafka"):
+        async with open_stack(log) as stack:
+            milliseconds = await latency(stack, samples=arguments.samples)
+            before = stack.costs()
+            rate = await throughput(stack, events=arguments.events, contacts=arguments.contacts)
+            costs = {name: cost.since(before[name]) for name, cost in stack.costs().items()}
+            console.print(_table(log, milliseconds, rate, costs, events=arguments.events))
+
+
+async def latency(stack: Stack, *, samples: int) -> list[float]:
+    """Return the milliseconds from the POST of a hand-raise to its verified webhook, one at a time."""
+    taken = []
+    async with TandemClient(stack.services["ingest"].url) as client:
+        for number in range(samples + 20):
+            seen = len(stack.receiver.receipts)
+            body = msgspec.json.encode({"batch": list(_hand_raise(number))})
+            started = perf_counter()
+            await client.post_events("/v1/batch", body, key=stack.keys["source"])
+
+            async def arrived(seen: int = seen) -> bool:
+                return len(stack.receiver.receipts) > seen
+
+            await until(arrived, seconds=20, what=f"webhook of sample {number}", poll=timedelta(milliseconds=1))
+            if number >= 20:  # the first ones open connections and warm caches
+                taken.append((perf_counter() - started) * 1000)
+    return taken
+
+
+async def throughput(stack: Stack, *, events: int, contacts: int) -> float:
+    """Return events a second through ingest's worker and the scorer, from the first append to the last touch."""
+    kafka = stack.kafka.bootstrap if stack.kafka else None
+    dice = random.Random(1)
+    already = await _counted(stack)
+    requests = [_request(dice, events=BATCH, contacts=contacts) for _ in range(events // BATCH)]
+    started = perf_counter()
+    async with open_log(
+        kafka_bootstrap=kafka, database_url=stack.database_url, name="bench", append_timeout=timedelta(seconds=30)
+    ) as log:
+        for first in range(0, len(requests), 50):
+            await log.append("events.web", requests[first : first + 50])
+
+    async def done() -> bool:
+        return await _counted(stack) - already >= events
+
+    await until(done, seconds=600, what="every touch counted", poll=timedelta(milliseconds=100))
+    return events / (perf_counter() - started)
+
+
+def _hand_raise(number: int) -> Iterator[dict[str, object]]:
+    ids = {"anonymousId": f"latency-{number}-{uuid.uuid4()}"}
+    traits = {"email": f"person{number}@firm{number}.example", "name": f"Person {number}", "title": "Director"}
+    yield {"type": "identify", "messageId": str(uuid.uuid4()), **ids, "traits": traits}
+    form = {"event": "Form Submitted", "properties": {"form": "demo"}}
+    yield {"type": "track", "messageId": str(uuid.uuid4()), **ids, **form}
+
+
+def _request(dice: random.Random, *, events: int, contacts: int) -> Record:
+    now = datetime.now(UTC)
+    batch = []
+    for _ in range(events):
+        contact = min(int(dice.paretovariate(0.6)), contacts) if dice.random() < 0.5 else dice.randrange(contacts)
+        path = dice.choice(PAGES)
+        occurred = now - timedelta(seconds=dice.randrange(86400 * 20))
+        batch.append(
+            {
+                "type": "page",
+                "messageId": f"{dice.getrandbits(96):024x}",
+                "anonymousId": f"visitor-{contact}",
+                "timestamp": occurred.isoformat(),
+                "name": path,
+                "properties": {"path": path, "url": f"https://www.harbour.example{path}", "title": path},
+            }
+        )
+    headers = {
+        "tandem-source": "source",
+        "tandem-kind": "web",
+        "tandem-intake": "segment.batch",
+        "tandem-received-at": now.isoformat(),
+    }
+    return Record(msgspec.json.encode({"batch": batch}), headers=tuple((k, v.encode()) for k, v in headers.items()))
+
+
+async def _counted(stack: Stack) -> float:
+    async with TandemClient(stack.services["scorer"].url) as client:
+        text = await client.text("/metrics")
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "tandem_touches_counted_total"
+    )
+
+
+def _table(log: str, milliseconds: list[float], rate: float, costs: dict[str, Cost], *, events: int) -> Table:
+    quantiles = statistics.quantiles(milliseconds, n=100)
+    table = Table(title=f"{log} log", title_justify="left")
+    for column in ("what", "value"):
+        table.add_column(column)
+    table.add_row("POST to webhook, idle, p50 / p99", f"{quantiles[49]:.1f} / {quantiles[98]:.1f} ms")
+    table.add_row("events through ingest worker and scorer", f"{rate:,.0f} a second")
+    for name, cost in costs.items():
+        per_event = cost.cpu_seconds / events * 1e6
+        peak = f", peak {cost.peak_megabytes:.0f} MB" if name in {"ingest", "scorer", "router"} else ""
+        table.add_row(name, f"{cost.cpu_seconds:.1f} CPU s, {per_event:.1f} µs an event{peak}")
+    return table
+
+
+def _machine() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = models[0].partition(":")[2].strip() if models else platform.processor()
+    return f"{len(models)} x {model}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

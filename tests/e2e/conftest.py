@@ -1,0 +1,98 @@
+"""Tandem as its users run it: real processes on real servers."""
+
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from services.client import TandemClient
+from services.demo_receiver import DemoReceiver, open_demo_receiver
+from tests.support.kafka import running_kafka
+from tests.support.processes import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """The keys and settings of one install; `settings` go to each of its processes."""
+
+    settings: dict[str, str]
+    keys: dict[str, str]
+    directory: Path
+
+    def on_kafka(self, bootstrap: str) -> "Install":
+        """Return the same install with its log on Kafka."""
+        return Install({**self.settings, "TANDEM_KAFKA_BOOTSTRAP": bootstrap}, self.keys, self.directory)
+
+
+@pytest_asyncio.fixture
+async def install(database_url: str, tmp_path: Path) -> Install:
+    """An install on a database of its own, with the log in it too."""
+    keys = {role: f"{role}_{secrets.token_hex(12)}" for role in ("source", "marketing", "sales", "rep", "admin")}
+    entries = [{"role": role, "name": role, "key": key} for role, key in keys.items()]
+    entries[0]["kind"] = "web"
+    keys_file = tmp_path / "keys.yaml"
+    keys_file.write_text(yaml.safe_dump(entries))
+    settings = {
+        "TANDEM_DATABASE_URL": database_url,
+        "TANDEM_KEYS_FILE": str(keys_file),
+        "TANDEM_TOPIC_PARTITIONS": "6",
+        "TANDEM_DELIVERY_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "TANDEM_LOG_LEVEL": "warning",
+    }
+    return Install(settings, keys, tmp_path)
+
+
+@pytest_asyncio.fixture
+async def own_kafka() -> AsyncIterator[str]:
+    """A Kafka of the test's own, since the names of the topics are fixed."""
+    async with running_kafka() as kafka:
+        yield kafka.bootstrap
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[DemoReceiver]:
+    """A receiver that verifies signatures."""
+    async with open_demo_receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that PostgreSQL's account can enter; pytest's own are closed to it when root runs the tests."""
+    directory = Path(mkdtemp(prefix="tandem-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["postgres", "kafka"])
+def log(request: pytest.FixtureRequest) -> str:
+    """The name of the backend: the test runs on both."""
+    return str(request.param)
+
+
+async def sign_agreement(url: str, keys: dict[str, str], text: str | None = None) -> int:
+    """Propose the example agreement, sign it for both sides, return its version."""
+    text = text or (ROOT / "examples/agreement.yaml").read_text()
+    draft = await TandemClient(url, keys["marketing"]).propose(text)
+    await TandemClient(url, keys["marketing"]).sign(draft["version"])
+    signed = await TandemClient(url, keys["sales"]).sign(draft["version"])
+    assert signed["status"] == "active"
+    return int(signed["version"])
+
+
+async def apply_team(url: str, keys: dict[str, str], receiver: DemoReceiver, *, capacity: int = 100_000) -> None:
+    """Set up one rep, one pool, and the receiver as the endpoint."""
+    team = {
+        "reps": [{"name": "Robin", "email": "robin@example.com", "capacity": capacity}],
+        "pools": [{"name": "everyone", "members": [{"rep": "robin@example.com"}]}],
+        "endpoints": [{"name": "crm", "url": receiver.url}],
+    }
+    applied = await TandemClient(url, keys["admin"]).apply_team(yaml.safe_dump(team))
+    receiver.secret = applied["endpoints"][0]["secret"]

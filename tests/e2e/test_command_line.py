@@ -1,0 +1,198 @@
+"""The command as people type it, mistakes included."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Install
+from tests.support.processes import ROOT, TANDEM, TandemProcess, clean_environment, free_port
+
+
+def tandem(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [str(TANDEM), *arguments],
+        env=clean_environment(settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+COMMANDS = [
+    ("up",),
+    ("ingest",),
+    ("scorer",),
+    ("router",),
+    ("send",),
+    ("agreement", "check"),
+    ("agreement", "propose"),
+    ("agreement", "sign"),
+    ("agreement", "show"),
+    ("team", "apply"),
+    ("db", "migrate"),
+    ("topics", "create"),
+    ("settings",),
+    ("demo",),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help(command: tuple[str, ...]) -> None:
+    """Each command's help shows an example."""
+    shown = tandem(*command, "--help")
+
+    assert shown.returncode == 0
+    assert "Example:" in shown.stdout
+
+
+def test_an_unknown_setting() -> None:
+    """The start ends with one line that names the nearest setting."""
+    ended = tandem("scorer", TANDEM_DATABSE_URL="postgresql://localhost/x")
+
+    assert ended.returncode == 2
+    assert ended.stderr == "error: TANDEM_DATABSE_URL is not a setting. Did you mean TANDEM_DATABASE_URL?\n"
+
+
+def test_no_database_named() -> None:
+    """The start ends with one line that says which setting is missing."""
+    ended = tandem("ingest")
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: TANDEM_DATABASE_URL: is not set")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_database_that_cannot_be_reached() -> None:
+    """The command ends with one line that says what to check."""
+    url = f"postgresql://tandem@127.0.0.1:{free_port()}/tandem"
+    for command in (["db", "migrate"], ["up"], ["scorer"]):
+        ended = tandem(*command, TANDEM_DATABASE_URL=url, TANDEM_PORT=str(free_port()))
+
+        assert ended.returncode == 2, ended.stderr
+        assert "Check TANDEM_DATABASE_URL and that PostgreSQL runs." in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1, ended.stderr
+
+
+def test_a_database_that_was_never_migrated(empty_database_url: str) -> None:
+    """A service does not start on a schema that it does not know; the line names the command."""
+    ended = tandem("scorer", TANDEM_DATABASE_URL=empty_database_url, TANDEM_PORT=str(free_port()))
+
+    assert ended.returncode == 2
+    assert "tandem db migrate" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use(install: Install) -> None:
+    """The start ends with one line."""
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        ended = tandem("ingest", **install.settings, TANDEM_PORT=str(sock.getsockname()[1]))
+
+    assert ended.returncode == 2
+    assert "ddress already in use" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_an_agreement_with_mistakes(tmp_path: Path) -> None:
+    """All mistakes are told at once, each with file, line and what was expected."""
+    text = (ROOT / "examples/agreement.yaml").read_text()
+    wrong = tmp_path / "agreement.yaml"
+    wrong.write_text(text.replace("half_life: 30d", "half_life: soon").replace("{cap: 40}", "{cap: -40}"))
+
+    ended = tandem("agreement", "check", str(wrong))
+
+    assert ended.returncode == 1
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{wrong}:") and line.split(":")[1].isdigit() for line in lines)
+    assert "half_life" in lines[0]
+    assert "cap" in lines[1]
+
+
+def test_the_example_agreement() -> None:
+    """It is valid."""
+    assert tandem("agreement", "check", "examples/agreement.yaml").returncode == 0
+
+
+def test_settings_are_listed() -> None:
+    """Every variable with meaning and default."""
+    listed = tandem("settings", COLUMNS="200")
+
+    assert listed.returncode == 0
+    for variable in ("TANDEM_DATABASE_URL", "TANDEM_KAFKA_BOOTSTRAP", "TANDEM_DRAIN_TIMEOUT"):
+        assert variable in listed.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+async def test_told_to_stop(install: Install, number: signal.Signals) -> None:
+    """It drains and exits 0, and a second start works."""
+    process = TandemProcess("up", settings=install.settings, log=install.directory / "tandem.log")
+    for _ in range(2):
+        process.start()
+        await process.ready()
+
+        assert await process.stop(number) == 0, process.log_text()
+
+
+async def test_up_on_an_embedded_database(open_directory: Path, tmp_path: Path) -> None:
+    """Nothing but a data directory is needed; keys are made at the first start and kept at the second."""
+    data = open_directory / "data"
+    process = TandemProcess("up", "--data-dir", str(data), settings={}, log=tmp_path / "tandem.log")
+    seen = []
+    for _ in range(2):
+        process.start()
+        await process.ready(seconds=60)
+        seen.append((data / "keys.yaml").read_text())
+
+        assert await process.stop() == 0, process.log_text()
+    assert seen[0] == seen[1]
+    assert (data / "keys.yaml").stat().st_mode & 0o077 == 0
+
+
+async def test_sending_a_file_with_a_broken_line(install: Install, tmp_path: Path) -> None:
+    """The broken line is refused by its number, its neighbours are accepted, and the exit code says so."""
+    process = TandemProcess("up", settings=install.settings, log=install.directory / "tandem.log")
+    process.start()
+    await process.ready()
+    lines = [json.dumps({"type": "page", "userId": f"u{n}", "name": "Home"}) for n in range(4)]
+    lines.insert(2, '{"type": "page", "user')
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(lines))
+    try:
+        sent = tandem("send", str(file), "--url", process.url, "--key", install.keys["source"])
+        unknown = tandem("send", str(file), "--url", process.url, "--key", "wk_not_a_key_at_all")
+    finally:
+        assert await process.stop() == 0
+
+    assert sent.returncode == 1
+    assert "4 events accepted, 1 lines refused" in sent.stdout
+    assert "line 3" in sent.stderr
+    assert unknown.returncode == 1
+    assert "0 events accepted, 5 lines refused" in unknown.stdout
+
+
+def test_nobody_listens() -> None:
+    """A client command ends with one line that says what to check."""
+    ended = tandem("agreement", "show", "--url", f"http://127.0.0.1:{free_port()}", "--key", "x" * 20)
+
+    assert ended.returncode == 2
+    assert "Does `tandem up` run" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_demo() -> None:
+    """It ends by itself with 0 when just the expected leads were delivered and verified."""
+    shown = tandem("demo", "--pace", "2")
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "All 5 expected leads were delivered" in shown.stdout
+    assert "adds up to" in shown.stdout
