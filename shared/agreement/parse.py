@@ -1,0 +1,255 @@
+"""From the text that people write to an agreement, or to everything that is wrong with it at once.
+
+Each mistake says where it stands, which key it is about, and what would be right.
+"""
+
+from collections.abc import Collection
+from typing import get_args
+
+import yaml
+
+from shared.agreement.model import (
+    JOURNEY,
+    Agreement,
+    Condition,
+    FitRule,
+    Hours,
+    Pattern,
+    Ready,
+    Rearm,
+    RespondTimes,
+    Rule,
+    Stage,
+)
+from shared.agreement.reading import Mistake, Reader, compose
+from shared.durations import format_duration, parse_duration
+
+FORMAT = 1
+LARGEST_TEXT = 262_144  # characters
+
+# What a touch can be asked about; a name that ends in a dot takes any key below it.
+TOUCH_FIELDS = (
+    "name", "type", "path", "url", "title", "referrer", "source", "kind",
+    "campaign.name", "campaign.source", "campaign.medium", "campaign.term", "campaign.content",
+    "properties.", "traits.", "contact.", "account.",
+)  # fmt: skip
+CONTACT_FIELDS = ("contact.", "traits.", "account.")
+
+_SHORTEST_HALF_LIFE = parse_duration("1m")
+_LONGEST_HALF_LIFE = parse_duration("3650d")
+_LARGEST_POINTS = 10_000.0
+
+_SECTIONS = ("version", "title", "half_life", "groups", "rules", "ready", "rearm", "respond", "reject_reasons")
+
+
+def parse_agreement(text: str) -> Agreement | tuple[Mistake, ...]:
+    """Read an agreement from YAML, or return its mistakes in the order of the lines."""
+    if len(text) > LARGEST_TEXT:
+        return (Mistake(1, 1, "", f"expected at most {LARGEST_TEXT} characters, not {len(text)}"),)
+    root = compose(text)
+    if isinstance(root, Mistake):
+        return (root,)
+    reader = Reader()
+    agreement = _agreement(reader, root)
+    return tuple(sorted(reader.mistakes)) or agreement
+
+
+def _agreement(reader: Reader, root: yaml.Node) -> Agreement:
+    sections = reader.mapping(root, "", required=_SECTIONS, optional=("fit", "stages"))
+    if "version" in sections and reader.integer(sections["version"], "version", least=0) != FORMAT:
+        reader.wrong(
+            sections["version"],
+            "version",
+            f"expected {FORMAT}: it is the format of this file; Tandem numbers the agreements itself",
+        )
+    groups = _groups(reader, sections.get("groups"))
+    agreement = Agreement(
+        title=reader.text(sections.get("title"), "title"),
+        half_life=reader.duration(
+            sections.get("half_life"), "half_life", least=_SHORTEST_HALF_LIFE, most=_LONGEST_HALF_LIFE
+        ),
+        groups=groups,
+        rules=_rules(reader, sections.get("rules"), groups=groups if "groups" in sections else None),
+        fit=_fit(reader, sections.get("fit")),
+        stages={
+            reader.choice(name, key, Stage): reader.duration(node, key)
+            for name, node, key in reader.entries(sections.get("stages"), "stages")
+        },
+        ready=_ready(reader, sections.get("ready")),
+        rearm=_rearm(reader, sections.get("rearm")),
+        respond=_respond(reader, sections.get("respond")),
+        reject_reasons=_reject_reasons(reader, sections.get("reject_reasons")),
+    )
+    _check_parts_agree(reader, agreement)
+    return agreement
+
+
+def _groups(reader: Reader, section: yaml.Node | None) -> dict[str, float]:
+    caps = {}
+    for name, node, key in reader.entries(section, "groups"):
+        fields = reader.mapping(node, key, required=("cap",))
+        caps[str(name.value)] = reader.number(fields.get("cap"), f"{key}.cap", least=0)
+    if not caps and isinstance(section, yaml.MappingNode):
+        reader.wrong(section, "groups", "expected at least one group, such as web: {cap: 40}")
+    return caps
+
+
+def _rules(reader: Reader, section: yaml.Node | None, *, groups: Collection[str] | None) -> tuple[Rule, ...]:
+    rules = []
+    seen: dict[str, int] = {}
+    for node, key in reader.items(section, "rules"):
+        fields = reader.mapping(
+            node, key, required=("id", "when", "group", "points"), optional=("per_day", "stage", "hand_raise")
+        )
+        rule_id = _rule_id(reader, fields.get("id"), f"{key}.id", seen)
+        group = reader.text(fields.get("group"), f"{key}.group")
+        if group and groups is not None and group not in groups:
+            reader.unknown(fields["group"], f"{key}.group", group, kind="group", known=groups)
+        rules.append(
+            Rule(
+                id=rule_id,
+                when=_when(reader, fields.get("when"), f"{key}.when", TOUCH_FIELDS),
+                group=group,
+                points=_points(reader, fields.get("points"), f"{key}.points"),
+                per_day=reader.integer(fields["per_day"], f"{key}.per_day", least=1) if "per_day" in fields else None,
+                stage=reader.choice(fields["stage"], f"{key}.stage", Stage) if "stage" in fields else None,
+                hand_raise=reader.flag(fields["hand_raise"], f"{key}.hand_raise") if "hand_raise" in fields else False,
+            )
+        )
+    return tuple(rules)
+
+
+def _fit(reader: Reader, section: yaml.Node | None) -> tuple[FitRule, ...]:
+    rules = []
+    seen: dict[str, int] = {}
+    for node, key in reader.items(section, "fit"):
+        fields = reader.mapping(node, key, required=("id", "when"), optional=("points", "disqualify"))
+        if isinstance(node, yaml.MappingNode) and ("points" in fields) == ("disqualify" in fields):
+            reader.wrong(node, key, "expected either points or disqualify: true")
+        rules.append(
+            FitRule(
+                id=_rule_id(reader, fields.get("id"), f"{key}.id", seen),
+                when=_when(reader, fields.get("when"), f"{key}.when", CONTACT_FIELDS),
+                points=_points(reader, fields["points"], f"{key}.points") if "points" in fields else 0.0,
+                disqualify=reader.flag(fields["disqualify"], f"{key}.disqualify") if "disqualify" in fields else False,
+            )
+        )
+    return tuple(rules)
+
+
+def _rule_id(reader: Reader, node: yaml.Node | None, key: str, seen: dict[str, int]) -> str:
+    rule_id = reader.text(node, key)
+    if node is not None and rule_id:
+        if rule_id in seen:
+            reader.wrong(node, key, f"expected an id of its own: {rule_id!r} is already used in line {seen[rule_id]}")
+        seen.setdefault(rule_id, node.start_mark.line + 1)
+    return rule_id
+
+
+def _points(reader: Reader, node: yaml.Node | None, key: str) -> float:
+    return reader.number(node, key, least=-_LARGEST_POINTS, most=_LARGEST_POINTS)
+
+
+def _when(reader: Reader, node: yaml.Node | None, key: str, fields: tuple[str, ...]) -> tuple[Condition, ...]:
+    conditions = []
+    for name, value, at in reader.entries(node, key):
+        field = str(name.value)
+        if not any(_names(known, field) for known in fields):
+            known_names = [f"{known}<name>" if known.endswith(".") else known for known in fields]
+            reader.unknown(name, at, field, kind="field", known=known_names)
+        conditions.append(Condition(field=field, any_of=_patterns(reader, value, at)))
+    if isinstance(node, yaml.MappingNode) and not node.value:
+        reader.wrong(node, key, "expected at least one condition, such as name: Form Submitted")
+    return tuple(sorted(conditions, key=lambda condition: condition.field))
+
+
+def _names(known: str, field: str) -> bool:
+    return len(field) > len(known) and field.startswith(known) if known.endswith(".") else field == known
+
+
+def _patterns(reader: Reader, node: yaml.Node, key: str) -> tuple[Pattern, ...]:
+    if isinstance(node, yaml.SequenceNode):
+        if not node.value:
+            reader.wrong(node, key, "expected at least one value in the list")
+        return tuple(reader.pattern(item, f"{key}[{index}]") for index, item in enumerate(node.value))
+    return (reader.pattern(node, key),)
+
+
+def _ready(reader: Reader, section: yaml.Node | None) -> Ready:
+    fields = reader.mapping(section, "ready", required=("engagement",), optional=("fit", "touches", "stage"))
+    return Ready(
+        engagement=reader.number(fields.get("engagement"), "ready.engagement", least=1, most=100),
+        fit=reader.number(fields["fit"], "ready.fit", least=0, most=100) if "fit" in fields else 0.0,
+        touches=reader.integer(fields["touches"], "ready.touches", least=0) if "touches" in fields else 0,
+        stage=reader.choice(fields["stage"], "ready.stage", Stage) if "stage" in fields else None,
+    )
+
+
+def _rearm(reader: Reader, section: yaml.Node | None) -> Rearm:
+    fields = reader.mapping(section, "rearm", required=("below", "cool_down"))
+    return Rearm(
+        below=reader.number(fields.get("below"), "rearm.below", least=0, most=100),
+        cool_down=reader.duration(fields.get("cool_down"), "rearm.cool_down"),
+    )
+
+
+def _respond(reader: Reader, section: yaml.Node | None) -> RespondTimes:
+    names = ("hand_raise", "standard", "reassign_after", "escalate_after", "hours")
+    fields = reader.mapping(section, "respond", required=names)
+    times = RespondTimes(
+        hand_raise=reader.duration(fields.get("hand_raise"), "respond.hand_raise"),
+        standard=reader.duration(fields.get("standard"), "respond.standard"),
+        reassign_after=reader.duration(fields.get("reassign_after"), "respond.reassign_after"),
+        escalate_after=reader.duration(fields.get("escalate_after"), "respond.escalate_after"),
+        hours="always"
+        if reader.word(fields.get("hours"), "respond.hours", get_args(Hours)) == "always"
+        else "business",
+    )
+    if "escalate_after" in fields and times.escalate_after < times.reassign_after:
+        reader.wrong(
+            fields["escalate_after"],
+            "respond.escalate_after",
+            f"expected no less than reassign_after ({format_duration(times.reassign_after)})",
+        )
+    return times
+
+
+def _reject_reasons(reader: Reader, section: yaml.Node | None) -> tuple[str, ...]:
+    reasons: list[str] = []
+    for node, key in reader.items(section, "reject_reasons"):
+        reason = reader.text(node, key)
+        if reason and reason in reasons:
+            reader.wrong(node, key, f"expected each reason once: {reason!r} is there already")
+        reasons.append(reason)
+    if not reasons and isinstance(section, yaml.SequenceNode):
+        reader.wrong(section, "reject_reasons", "expected at least one reason, such as not_a_fit")
+    return tuple(reasons)
+
+
+def _check_parts_agree(reader: Reader, agreement: Agreement) -> None:
+    """Find contradictions between parts that are each right: contacts that flap, or that never become ready."""
+    sound = reader.sound
+    for index, rule in enumerate(agreement.rules):
+        key = f"rules[{index}].stage"
+        if rule.stage is not None and key in sound and rule.stage not in agreement.stages:
+            reader.wrong(
+                sound[key], key, f"expected stages to say how long evidence for {rule.stage} holds, such as 30d"
+            )
+    ready, below = agreement.ready, agreement.rearm.below
+    if "ready.engagement" in sound and "rearm.below" in sound and below >= ready.engagement:
+        message = f"expected less than ready.engagement ({ready.engagement:g}): contacts would be handed off repeatedly"
+        reader.wrong(sound["rearm.below"], "rearm.below", message)
+    if reader.mistakes:
+        return  # what follows would only repeat them in other words
+    earning = {rule.group for rule in agreement.rules if rule.points > 0}
+    reachable = sum(cap for group, cap in agreement.groups.items() if group in earning)
+    if reachable < ready.engagement:
+        message = f"expected at most {reachable:g}, which is all that groups with rules can add up to"
+        reader.wrong(sound["ready.engagement"], "ready.engagement", message)
+    best_fit = sum(rule.points for rule in agreement.fit if rule.points > 0)
+    if best_fit < ready.fit:
+        message = f"expected at most {best_fit:g}, which is all that the fit rules can add up to"
+        reader.wrong(sound["ready.fit"], "ready.fit", message)
+    if ready.stage and not any(rule.stage in JOURNEY[JOURNEY.index(ready.stage) :] for rule in agreement.rules):
+        message = f"expected a rule that is evidence for {ready.stage} or a later stage"
+        reader.wrong(sound["ready.stage"], "ready.stage", message)
