@@ -108,21 +108,23 @@ class KafkaMember:
 
     async def revoked(self, consumer: AIOKafkaConsumer) -> None:
         """Let go of everything: Kafka is about to deal anew."""
-        if self.consumer is consumer:
-            self.settled.clear()
-            self._lost(self._held)
-            self._held = frozenset()
+        if consumer is not self.consumer:
+            return
+        self.settled.clear()
+        self._lost(self._held)
+        self._held = frozenset()
 
     async def assigned(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
         """Hold what was dealt, paused until its position is known."""
-        if self.consumer is consumer:
-            for partition in partitions:
-                consumer.pause(partition)
-                consumer.seek(partition, 0)  # never read: `resume` follows the true position
-            self._held = frozenset(Partition(*partition) for partition in partitions)
-            self.trouble = None
-            self.settled.set()
-            self._taken(sorted(self._held))
+        if consumer is not self.consumer:
+            return
+        for partition in partitions:
+            consumer.pause(partition)
+            consumer.seek(partition, 0)  # never read: `resume` follows the true position
+        self._held = frozenset(Partition(*partition) for partition in partitions)
+        self.trouble = None
+        self.settled.set()
+        self._taken(sorted(self._held))
 
     def read(self, partition: Partition, position: int) -> None:
         """Read a partition of ours from a position on."""
