@@ -108,7 +108,7 @@ class KafkaMember:
 
     async def revoked(self, consumer: AIOKafkaConsumer) -> None:
         """Let go of everything: Kafka is about to deal anew."""
-        if consumer is not self.consumer:
+        if consumer is not self.consumer or consumer is None:
             return
         self.settled.clear()
         self._lost(self._held)
@@ -116,7 +116,7 @@ class KafkaMember:
 
     async def assigned(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
         """Hold what was dealt, paused until its position is known."""
-        if consumer is not self.consumer:
+        if consumer is not self.consumer or consumer is None:
             return
         for partition in partitions:
             consumer.pause(partition)
