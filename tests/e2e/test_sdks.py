@@ -1,6 +1,7 @@
 """The real SDKs of Segment and RudderStack, pointed at a running Tandem and changed in nothing else."""
 
 import asyncio
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -28,14 +29,17 @@ async def test_everything_that_an_sdk_sends(install: Install, sdk: Any) -> None:
             on_error=lambda error, _batch: failures.append(error),
         )
 
+        noon = datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(12), tzinfo=UTC)  # one day's cap
+
         def send() -> None:
             client.identify("u-1", {"email": "Ada@Acme.example", "title": "Director"}, message_id="m-identify")
             client.group("u-1", "acme.example", {"name": "Acme", "industry": "logistics"})
             client.alias("visitor-1", "u-1")
             for number in range(VISITS):
                 client.page("u-1", None, "Pricing", {"path": "/pricing", "visit": number})
-                client.track("u-1", "Email Link Clicked", {"link": number}, message_id=f"m-click-{number}")
-            client.track("u-1", "Email Link Clicked", {"link": 0}, message_id="m-click-0")  # sent twice
+                clicked = {"link": number}
+                client.track("u-1", "Email Link Clicked", clicked, timestamp=noon, message_id=f"m-click-{number}")
+            client.track("u-1", "Email Link Clicked", {"link": 0}, timestamp=noon, message_id="m-click-0")  # sent twice
             client.screen("u-1", None, "Home")
             client.flush()
             client.join()

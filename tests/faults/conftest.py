@@ -1,0 +1,5 @@
+"""The fixtures of the end-to-end tests, for processes that are killed."""
+
+from tests.e2e.conftest import install, own_kafka, receiver
+
+__all__ = ["install", "own_kafka", "receiver"]

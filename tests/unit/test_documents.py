@@ -1,0 +1,41 @@
+"""What the documents claim is true of the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")])
+
+
+def test_metrics_in_the_operations_page() -> None:
+    """The page lists exactly the metrics that there are, with kind, labels and meaning."""
+    page = (ROOT / "docs/operations.md").read_text()
+    listed = re.findall(r"^\| `(tandem_\w+)` \| (\w+) \| (.*?) \| (.*?) \|$", page, flags=re.MULTILINE)
+
+    declared = []
+    for metric in Metrics().registry.collect():
+        name = metric.name + ("_total" if metric.type == "counter" else "")
+        declared.append((name, metric.type, metric.documentation))
+    assert sorted((name, kind, meaning) for name, kind, _, meaning in listed) == sorted(declared)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_and_files_that_a_document_names(document: Path) -> None:
+    """Each `tests/…::test` named exists, and each relative link leads somewhere."""
+    text = document.read_text()
+    for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(), flags=re.MULTILINE), f"{file}::{test}"
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_promise_names_a_test() -> None:
+    """No row of the guarantees is without a proof."""
+    rows = re.findall(r"^\| \d+ \|.*$", (ROOT / "docs/guarantees.md").read_text(), flags=re.MULTILINE)
+
+    assert len(rows) == 8
+    assert all("::test_" in row for row in rows)
