@@ -82,14 +82,18 @@ class Positions:
     async def advance(self, connection: AsyncConnection, batches: Sequence[Batch]) -> None:
         """Move the positions past the batches: the first statement of their transaction. Raises PositionLost."""
         position = self._table.c
-        steps = func.unnest(
-            bindparam("groups", [batch.group for batch in batches], ARRAY(Text)),
-            bindparam("topics", [batch.partition.topic for batch in batches], ARRAY(Text)),
-            bindparam("partitions", [batch.partition.number for batch in batches], ARRAY(Integer)),
-            bindparam("epochs", [batch.epoch for batch in batches], ARRAY(BigInteger)),
-            bindparam("olds", [batch.position for batch in batches], ARRAY(BigInteger)),
-            bindparam("news", [batch.next_position for batch in batches], ARRAY(BigInteger)),
-        ).table_valued("consumer_group", "topic", "partition", "epoch", "old", "new", name="step")
+        steps = (
+            func.unnest(
+                bindparam("groups", [batch.group for batch in batches], ARRAY(Text)),
+                bindparam("topics", [batch.partition.topic for batch in batches], ARRAY(Text)),
+                bindparam("partitions", [batch.partition.number for batch in batches], ARRAY(Integer)),
+                bindparam("epochs", [batch.epoch for batch in batches], ARRAY(BigInteger)),
+                bindparam("olds", [batch.position for batch in batches], ARRAY(BigInteger)),
+                bindparam("news", [batch.next_position for batch in batches], ARRAY(BigInteger)),
+            )
+            .table_valued("consumer_group", "topic", "partition", "epoch", "old", "new", name="step")
+            .render_derived()
+        )
         moved = await connection.execute(
             update(self._table)
             .where(
