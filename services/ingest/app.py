@@ -1,0 +1,75 @@
+"""Ingest, put together: it accepts events and makes touches of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.ingest.api import create_router
+from services.ingest.handlers import Understanding
+from services.ingest.intake.fields import Limits
+from services.ingest.settings import IngestSettings
+from services.ingest.store.aliases import Aliases
+from services.ingest.store.tables import position
+from services.ingest.worker import UnderstandingWorker
+from shared.platform import Platform
+from shared.postgres.engine import passes
+from shared.postgres.positions import Positions
+from shared.service import Service
+
+
+@asynccontextmanager
+async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIterator[Service]:
+    """Open the service on the platform; nothing is read or written before it runs."""
+    positions = Positions(platform.engine, position, owner=platform.owner)
+    understanding = Understanding(
+        log=platform.log,
+        aliases=Aliases(platform.engine),
+        positions=positions,
+        metrics=platform.metrics,
+        clock=platform.clock,
+        limits=Limits(max_event_bytes=settings.max_event_bytes, allowed_skew=settings.allowed_skew),
+        slice_events=settings.understand_events,
+    )
+    worker = UnderstandingWorker(
+        log=platform.log, understanding=understanding, positions=positions, metrics=platform.metrics
+    )
+    schema = _Schema(platform.engine)
+
+    async def readiness() -> tuple[str, ...]:
+        missing = [] if await platform.log.reachable() else ["the log cannot be reached"]
+        missing += await schema.missing()
+        missing += [] if worker.joined() else ["the worker has not joined its group"]
+        return tuple(missing)
+
+    router = create_router(
+        log=platform.log, keys=platform.keys, clock=platform.clock, metrics=platform.metrics, settings=settings
+    )
+    yield Service(
+        name="ingest",
+        router=router,
+        workers={"understanding": worker.run},
+        readiness=readiness,
+        liveness=worker.hung,
+    )
+
+
+class _Schema:
+    """Whether the database is migrated. Asked until it is: accepting events does not need it any more after that."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._found = False
+
+    async def missing(self) -> tuple[str, ...]:
+        if self._found:
+            return ()
+        try:
+            async with self._engine.connect() as connection:
+                self._found = bool(await connection.scalar(text("SELECT to_regclass('ingest.alias') IS NOT NULL")))
+        except Exception as error:
+            if not passes(error):
+                raise
+            return ("PostgreSQL cannot be reached",)
+        return () if self._found else ("the database is not migrated: run `tandem db migrate`",)

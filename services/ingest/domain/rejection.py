@@ -1,0 +1,53 @@
+"""Why something sent to Tandem is not understood, each reason with its meaning."""
+
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+
+
+class Reason(StrEnum):
+    """Why an event lies in `events.rejected` instead of counting; the code never changes its meaning."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """Make the code a string of its own, with the meaning beside it."""
+        reason = str.__new__(cls, code)
+        reason._value_ = code
+        reason.meaning = meaning
+        return reason
+
+    INVALID_JSON = "invalid_json", "It is not JSON in UTF-8."
+    NOT_AN_OBJECT = "not_an_object", "It is JSON, but not an object."
+    WRONG_TYPE = "wrong_type", "A field holds another type than it may, or a number that is out of range."
+    EMPTY_BATCH = "empty_batch", "Its batch holds no events."
+    UNKNOWN_TYPE = "unknown_type", "Its type is not one of track, page, screen, identify, group and alias."
+    NO_EVENT_NAME = "no_event_name", "It is a track call without the name of an event."
+    NO_IDENTIFIER = "no_identifier", "Nothing in it names a contact; placeholders such as `null` name nobody."
+    BAD_TIMESTAMP = "bad_timestamp", "Its time is not in ISO 8601."
+    EVENT_TOO_LARGE = "event_too_large", "It is larger than TANDEM_MAX_EVENT_BYTES."
+    TOO_DEEP = "too_deep", "Its objects and lists are nested too deeply."
+    NUL_CHARACTER = "nul_character", "A text in it holds the character NUL, which PostgreSQL cannot keep."
+    MISSING_ATTRIBUTE = "missing_attribute", "It is a CloudEvent without id, source, type or specversion."
+    UNSUPPORTED_VERSION = "unsupported_version", "It is a CloudEvent of another version than 1.0."
+    DATA_NOT_AN_OBJECT = "data_not_an_object", "It is a CloudEvent whose data is not a JSON object."
+    UNPROCESSABLE = "unprocessable", "Tandem failed on it; the log of the process says how."
+
+
+class Refused(Exception):
+    """Raised where something cannot be understood: `reason` for machines, the message says what would be right."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One thing that is not understood, with its own bytes."""
+
+    reason: Reason
+    message: str
+    original: bytes
+    item: int | None = None  # index within the batch; None when the whole record is meant

@@ -1,0 +1,124 @@
+"""What an event means: the touch that it makes of its contact."""
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from services.ingest.domain.account import email_domain, stated_domain
+from services.ingest.domain.event import Event, Origin
+from shared.events.touch import Campaign, Touch, TouchType
+from shared.ids import ContactId, touch_id
+
+# Names of the mail events of Segment's specification, in lower case.
+OPT_OUTS = frozenset({"unsubscribed", "email marked as spam"})
+OPT_INS = frozenset({"resubscribed"})
+OPT_OUT_TRAITS = ("do_not_contact", "unsubscribed")
+YES = frozenset({"1", "true", "yes"})
+
+
+def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
+    """Return the touch that the event is for this contact."""
+    properties, page = event.properties, event.page
+    url = _text(properties, "url") or _text(page, "url")
+    account_traits = _account_traits(event)
+    return Touch(
+        id=touch_id(origin.source, event.message_id),
+        contact_id=contact,
+        source=origin.source,
+        kind=origin.kind,
+        type=event.type,
+        name=event.name,
+        occurred_at=event.occurred_at,
+        received_at=origin.received_at,
+        url=url,
+        path=_text(properties, "path") or _text(page, "path") or _path(url),
+        title=_text(properties, "title") or _text(page, "title"),
+        referrer=_text(properties, "referrer") or _text(page, "referrer"),
+        campaign=_campaign(event, origin, url),
+        properties=properties,
+        aliases=event.names.aliases(),
+        traits={} if event.type is TouchType.GROUP else event.traits,
+        account_domain=stated_domain(account_traits) or email_domain(event.names.email),
+        account_traits=account_traits,
+        opted_out=_opted_out(event),
+    )
+
+
+def _account_traits(event: Event) -> dict[str, Any]:
+    if event.type is TouchType.GROUP:
+        return {"id": event.group_id, **event.traits} if event.group_id else event.traits
+    match event.traits.get("company"):
+        case dict() as company:
+            return company
+        case str() as name if name:
+            return {"name": name}
+        case _:
+            return {}
+
+
+def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
+    """Return what brought the contact: as the SDK says, else by the link's utm parameters, else the mail's own name."""
+    if event.campaign:
+        found = Campaign(**{field: _text(event.campaign, field) for field in Campaign.__struct_fields__})
+        if found != _NO_CAMPAIGN:
+            return found
+    if "utm_" in url:
+        parameters = dict(parse_qsl(_query(url).replace("%00", "")))  # NUL, which PostgreSQL cannot keep
+        found = Campaign(
+            name=parameters.get("utm_campaign", ""),
+            source=parameters.get("utm_source", ""),
+            medium=parameters.get("utm_medium", ""),
+            term=parameters.get("utm_term", ""),
+            content=parameters.get("utm_content", ""),
+        )
+        if found != _NO_CAMPAIGN:
+            return found
+    name = _text(event.properties, "campaign_name") or _text(event.properties, "campaign_id")
+    if name:
+        return Campaign(name=name, source=origin.source, medium="email" if event.name.startswith("Email ") else "")
+    return None
+
+
+_NO_CAMPAIGN = Campaign()
+
+
+def _opted_out(event: Event) -> bool | None:
+    """Tell whether the contact asked to be left alone; only an event of its own takes that back.
+
+    A trait that says "not unsubscribed" may be old news from a list that was never told.
+    """
+    if event.type is TouchType.TRACK:
+        name = event.name.strip().lower()
+        if name in OPT_OUTS:
+            return True
+        if name in OPT_INS:
+            return False
+    if event.type is not TouchType.GROUP:
+        for trait in OPT_OUT_TRAITS:
+            value = event.traits.get(trait)
+            if value and (value is True or str(value).strip().lower() in YES):
+                return True
+    return None
+
+
+def _text(fields: dict[str, Any], key: str) -> str:
+    match fields.get(key):
+        case str() as text:
+            return text
+        case bool() | None | dict() | list():
+            return ""
+        case number:
+            return str(number)
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path if url else ""
+    except ValueError:
+        return ""
+
+
+def _query(url: str) -> str:
+    try:
+        return urlsplit(url).query
+    except ValueError:
+        return ""

@@ -1,0 +1,119 @@
+"""From raw records to touches: understand, identify, publish; and only then move on.
+
+Aliases are committed before a touch that rests on them is published, and the position moves after both. A crash at any
+line repeats the batch: its aliases are found as they were linked, so the same touches are published under the same ids.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from services.ingest.domain.event import Event, Origin
+from services.ingest.domain.identity import decide, wanted
+from services.ingest.domain.rejection import Reason, Rejection
+from services.ingest.domain.understanding import touch_of
+from services.ingest.intake.fields import Limits
+from services.ingest.intake.record import origin_of, read_record, text_headers
+from services.ingest.packing import pack_rejection, pack_touches
+from services.ingest.store.aliases import Aliases
+from shared.clock import Clock
+from shared.events.topics import TopicName
+from shared.ids import ContactId
+from shared.log.protocol import EventLog
+from shared.log.records import Batch, Record, StoredRecord
+from shared.postgres.positions import Positions
+from shared.telemetry.metrics import Metrics
+
+EVENTS_BETWEEN_BREATHS = 200  # then whoever waits for an answer over HTTP has a turn
+
+
+class Understanding:
+    """Handles batches of `events.web` and `events.campaign`."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        aliases: Aliases,
+        positions: Positions,
+        metrics: Metrics,
+        clock: Clock,
+        limits: Limits,
+        slice_events: int,
+    ) -> None:
+        self._log = log
+        self._aliases = aliases
+        self._positions = positions
+        self._metrics = metrics
+        self._clock = clock
+        self._limits = limits
+        self._slice_events = slice_events
+
+    async def handle(self, batches: Sequence[Batch]) -> None:
+        """Publish what is in the batches, then move past them. Raises PositionLost, LogUnavailable."""
+        events: list[tuple[Event, Origin]] = []
+        rejections: list[tuple[Reason, Record]] = []
+        breath = 0
+        for batch in batches:
+            for record in batch.records:
+                headers = text_headers(record.headers)
+                origin = _origin(record, headers)
+                for item in read_record(record.value, headers, origin, self._limits):
+                    if isinstance(item, Rejection):
+                        rejections.append((item.reason, pack_rejection(item, origin, headers)))
+                    else:
+                        events.append((item, origin))
+                if len(events) >= self._slice_events:
+                    await self._publish(events)
+                    events = []
+                    breath = 0
+                elif len(events) >= breath + EVENTS_BETWEEN_BREATHS:
+                    await asyncio.sleep(0)
+                    breath = len(events)
+        await self._publish(events)
+        await self._reject(rejections)
+        async with self._positions.transaction(batches):
+            pass  # the work is in the log; repeating it would have been harmless
+
+    async def set_aside(self, batch: Batch, error: Exception) -> None:
+        """Keep the single record of the batch as unprocessable and move past it."""
+        for record in batch.records:
+            headers = text_headers(record.headers)
+            rejection = Rejection(Reason.UNPROCESSABLE, f"{type(error).__name__}: {error}"[:1000], record.value)
+            await self._reject([(rejection.reason, pack_rejection(rejection, _origin(record, headers), headers))])
+        async with self._positions.transaction([batch]):
+            pass  # likewise
+
+    async def _publish(self, events: Sequence[tuple[Event, Origin]]) -> None:
+        if not events:
+            return
+        contacts = await self._identify(events)
+        touches = [
+            (touch_of(event, origin, contact), origin.traceparent)
+            for (event, origin), contact in zip(events, contacts, strict=True)
+        ]
+        partitions = await self._log.partition_count(TopicName.TOUCHES)
+        await self._log.append(TopicName.TOUCHES, pack_touches(touches, partitions=partitions))
+        self._metrics.touches_published.inc(len(touches))
+
+    async def _identify(self, events: Sequence[tuple[Event, Origin]]) -> Sequence[ContactId]:
+        people = [event.names for event, _ in events]
+        aliases = wanted(people)
+        while True:
+            decision = decide(people, await self._aliases.load(aliases))
+            if await self._aliases.save(decision, self._clock()):
+                return decision.contacts
+
+    async def _reject(self, rejections: Sequence[tuple[Reason, Record]]) -> None:
+        await self._log.append(TopicName.EVENTS_REJECTED, [record for _, record in rejections])
+        for reason, _ in rejections:
+            self._metrics.events_rejected.labels(reason).inc()
+
+
+def _origin(record: StoredRecord, headers: dict[str, str]) -> Origin:
+    return origin_of(
+        headers,
+        topic=record.partition.topic,
+        partition=record.partition.number,
+        offset=record.offset,
+        appended_at=record.appended_at,
+    )

@@ -1,0 +1,139 @@
+"""The fields of one call in Segment's form, which CloudEvents may carry as their data, too; and the event they make."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from services.ingest.domain.event import Event, Origin
+from services.ingest.domain.identifiers import Names, read_email, read_identifier
+from services.ingest.domain.instants import occurred_at
+from services.ingest.domain.rejection import Reason, Refused
+from shared.events.touch import TouchType
+
+TYPES = {str(kind): kind for kind in TouchType}
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event may be."""
+
+    max_event_bytes: int
+    allowed_skew: timedelta
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is read of `context`; the rest of it is skipped."""
+
+    traits: Any = None
+    page: Any = None
+    campaign: Any = None
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """What is read of a call; the rest of it is skipped."""
+
+    type: Any = None
+    event: Any = None
+    name: Any = None
+    category: Any = None
+    userId: Any = None  # noqa: N815  # the protocol's spelling, here and below
+    anonymousId: Any = None  # noqa: N815
+    previousId: Any = None  # noqa: N815
+    groupId: Any = None  # noqa: N815
+    messageId: Any = None  # noqa: N815
+    timestamp: Any = None
+    originalTimestamp: Any = None  # noqa: N815
+    sentAt: Any = None  # noqa: N815
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: Context | None = None
+
+
+NO_CONTEXT = Context()
+
+
+def event_of(
+    fields: Fields,
+    kind: TouchType,
+    origin: Origin,
+    *,
+    context: Context,
+    sent_at: Any,
+    message_id: str,
+    limits: Limits,
+    fallback: Names | None = None,
+) -> Event:
+    """Return the event that the fields describe. Raises Refused.
+
+    `fallback` names the contact where the fields do not.
+    """
+    own = fields.context or NO_CONTEXT
+    context_traits = _merged(context.traits, own.traits)
+    properties = fields.properties or {}
+    traits = fields.traits or {}
+    if kind is not TouchType.GROUP:
+        traits = _merged(context_traits, traits)
+    person = context_traits if kind is TouchType.GROUP else traits
+    names = _names(fields, kind, person=person, properties=properties, fallback=fallback)
+    name = ""
+    if kind is TouchType.TRACK:
+        name = scalar_text(fields.event).strip()
+        if not name:
+            raise Refused(Reason.NO_EVENT_NAME, "Give a track call the name of its event in `event`.")
+    elif kind in {TouchType.PAGE, TouchType.SCREEN}:
+        name = scalar_text(fields.name) or scalar_text(properties.get("name"))
+        if fields.category and "category" not in properties:
+            properties = {**properties, "category": fields.category}
+    return Event(
+        type=kind,
+        message_id=message_id,
+        occurred_at=occurred_at(
+            timestamp=fields.timestamp,
+            original_timestamp=fields.originalTimestamp,
+            sent_at=fields.sentAt if sent_at is None else sent_at,
+            received_at=origin.received_at,
+            allowed_skew=limits.allowed_skew,
+        ),
+        names=names,
+        name=name,
+        group_id=scalar_text(fields.groupId) if kind is TouchType.GROUP else "",
+        properties=properties,
+        traits=traits,
+        page=_merged(context.page, own.page),
+        campaign=_merged(context.campaign, own.campaign),
+    )
+
+
+def scalar_text(value: Any) -> str:
+    """Return a text or a number as text, anything else as ""."""
+    match value:
+        case str():
+            return value
+        case bool() | None | dict() | list():
+            return ""
+        case number:
+            return str(number)
+
+
+def _names(
+    fields: Fields, kind: TouchType, *, person: dict[str, Any], properties: dict[str, Any], fallback: Names | None
+) -> Names:
+    user = read_identifier(fields.userId)
+    anonymous = read_identifier(fields.anonymousId)
+    email = read_email(person.get("email")) or read_email(user)
+    if not email and not user:
+        email = read_email(properties.get("email"))  # a form tells who filled it in; a known user may write of others
+    if fallback:
+        user, anonymous, email = user or fallback.user, anonymous or fallback.anonymous, email or fallback.email
+    if not (user or email or anonymous) or (kind is TouchType.ALIAS and not user):
+        missing = "a `userId`" if kind is TouchType.ALIAS else "a `userId`, an `anonymousId` or an email"
+        raise Refused(Reason.NO_IDENTIFIER, f"Send {missing} that names one contact, at most 256 characters long.")
+    previous = read_identifier(fields.previousId) if kind is TouchType.ALIAS else ""
+    return Names(user=user, email=email, anonymous=anonymous, previous="" if previous == user else previous)
+
+
+def _merged(under: Any, over: Any) -> dict[str, Any]:
+    """Return both objects as one, `over` winning key by key; what is no object counts as empty."""
+    if not isinstance(under, dict) or not under:
+        return over if isinstance(over, dict) else {}
+    return {**under, **over} if isinstance(over, dict) else under

@@ -1,0 +1,128 @@
+"""A record of `events.*`, by whoever wrote it: what it came as, where it came from, and the events in it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from services.ingest.domain.event import Event, Origin
+from services.ingest.domain.instants import read_instant
+from services.ingest.domain.rejection import Refused, Rejection
+from services.ingest.intake import cloudevents, segment
+from services.ingest.intake.fields import TYPES, Limits
+from services.ingest.intake.payload import repaired
+from shared.events.topics import TopicName
+
+SOURCE_HEADER = "tandem-source"
+KIND_HEADER = "tandem-kind"
+INTAKE_HEADER = "tandem-intake"
+RECEIVED_AT_HEADER = "tandem-received-at"
+TRACE_HEADER = "traceparent"
+
+FOREIGN_SOURCE = "kafka"  # of records that another producer wrote without saying who it is
+MAX_SOURCE_CHARACTERS = 200
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Intake(StrEnum):
+    """The protocols, each with the form that its bytes have."""
+
+    SEGMENT_TRACK = "segment.track"
+    SEGMENT_PAGE = "segment.page"
+    SEGMENT_SCREEN = "segment.screen"
+    SEGMENT_IDENTIFY = "segment.identify"
+    SEGMENT_GROUP = "segment.group"
+    SEGMENT_ALIAS = "segment.alias"
+    SEGMENT_CALL = "segment.call"  # one call that says its type itself
+    SEGMENT_BATCH = "segment.batch"
+    SEGMENT_IMPORT = "segment.import"
+    CLOUDEVENTS_STRUCTURED = "cloudevents.structured"
+    CLOUDEVENTS_BINARY = "cloudevents.binary"
+    CLOUDEVENTS_BATCH = "cloudevents.batch"
+
+
+def text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Return the headers as text by lower-case name, the first of each."""
+    texts: dict[str, str] = {}
+    for name, value in headers:
+        texts.setdefault(name.lower(), value.decode("utf-8", "replace") if value else "")
+    return texts
+
+
+def origin_of(headers: Mapping[str, str], *, topic: str, partition: int, offset: int, appended_at: datetime) -> Origin:
+    """Return where the record came from; where its headers do not say it, the log does."""
+    kind = headers.get(KIND_HEADER)
+    if kind not in {"web", "campaign"}:
+        kind = "campaign" if topic == TopicName.EVENTS_CAMPAIGN else "web"
+    source = headers.get(SOURCE_HEADER, "").replace("\0", "").strip()[:MAX_SOURCE_CHARACTERS]
+    return Origin(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        source=source or FOREIGN_SOURCE,
+        kind="campaign" if kind == "campaign" else "web",
+        received_at=_received_at(headers.get(RECEIVED_AT_HEADER), appended_at),
+        traceparent=read_traceparent(headers.get(TRACE_HEADER, "")),
+    )
+
+
+def read_traceparent(value: str) -> str | None:
+    """Return the W3C trace context, or None when it is not one."""
+    return value if _TRACEPARENT.fullmatch(value) else None
+
+
+def read_record(value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits) -> list[Event | Rejection]:
+    """Return what is in the record: each item an event or a rejection, whatever the bytes are."""
+    body = repaired(value)
+    try:
+        match _intake_of(body, headers):
+            case Intake.SEGMENT_BATCH | Intake.SEGMENT_IMPORT:
+                return segment.read_batch(body, origin, limits)
+            case Intake.SEGMENT_CALL:
+                return [segment.read_call(body, None, origin, limits)]
+            case Intake.CLOUDEVENTS_STRUCTURED:
+                return [cloudevents.read_structured(body, origin, limits)]
+            case Intake.CLOUDEVENTS_BATCH:
+                return cloudevents.read_batch(body, origin, limits)
+            case Intake.CLOUDEVENTS_BINARY:
+                return [cloudevents.read_binary(body, headers, origin, limits)]
+            case call:
+                return [segment.read_call(body, TYPES[call.removeprefix("segment.")], origin, limits)]
+    except Refused as refused:
+        return [Rejection(refused.reason, refused.message, value)]
+
+
+def _intake_of(body: bytes, headers: Mapping[str, str]) -> Intake:
+    stated = headers.get(INTAKE_HEADER)
+    if stated is not None:
+        try:
+            return Intake(stated)
+        except ValueError:
+            pass  # written by a newer version: its form may still be one that the bytes tell
+    content_type = headers.get("content-type", "").strip().lower()
+    if content_type.startswith("application/cloudevents-batch"):
+        return Intake.CLOUDEVENTS_BATCH
+    if content_type.startswith("application/cloudevents"):
+        return Intake.CLOUDEVENTS_STRUCTURED
+    if "ce_specversion" in headers or "ce_id" in headers:
+        return Intake.CLOUDEVENTS_BINARY
+    return _looks_like(body)
+
+
+def _looks_like(body: bytes) -> Intake:
+    if body.lstrip()[:1] == b"[":
+        return Intake.CLOUDEVENTS_BATCH
+    keys = segment.top_level_keys(body)
+    if "specversion" in keys:
+        return Intake.CLOUDEVENTS_STRUCTURED
+    return Intake.SEGMENT_BATCH if "batch" in keys else Intake.SEGMENT_CALL
+
+
+def _received_at(stated: str | None, appended_at: datetime) -> datetime:
+    if stated is None:
+        return appended_at.astimezone(UTC)
+    try:
+        return read_instant(stated)
+    except Refused:
+        return appended_at.astimezone(UTC)

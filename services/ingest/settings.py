@@ -1,0 +1,36 @@
+"""Settings of ingest."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from shared.settings import Duration, SharedSettings
+
+
+class IngestSettings(SharedSettings):
+    """What ingest needs to know."""
+
+    max_body_bytes: int = Field(
+        default=512_000,
+        ge=1_000,
+        le=2_000_000,
+        description="Bytes of a request's body, inflated, above which it is refused.",
+    )
+    max_batch_events: int = Field(
+        default=2_500, ge=1, le=100_000, description="Events in one request above which it is refused."
+    )
+    max_event_bytes: int = Field(
+        default=65_536,
+        ge=1_000,
+        le=200_000,
+        description="Bytes of one event, its batch's context included, above which it is kept as rejected.",
+    )
+    allowed_skew: Duration = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(),
+        le=timedelta(days=1),
+        description="How far ahead of its receipt an event may claim to have happened; beyond, its receipt counts.",
+    )
+    understand_events: int = Field(
+        default=5_000, ge=1, le=50_000, description="Events whose aliases are looked up in one transaction."
+    )
