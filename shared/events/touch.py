@@ -2,6 +2,8 @@
 
 A record on `touches` is a JSON list of touches whose contacts all belong to the record's partition
 (murmur2 of the 36 characters of the contact id).
+
+`gc=False`: what came from JSON holds no cycles, and thousands of touches at once are much for the collector to walk.
 """
 
 from datetime import datetime
@@ -29,14 +31,14 @@ class TouchType(StrEnum):
 ACTIONS = frozenset({TouchType.TRACK, TouchType.PAGE, TouchType.SCREEN})
 
 
-class Alias(msgspec.Struct, frozen=True, order=True):
+class Alias(msgspec.Struct, frozen=True, order=True, gc=False):
     """An identifier that names a contact: kind is `anonymous`, `user` or `email`."""
 
     kind: Literal["anonymous", "user", "email"]
     value: str
 
 
-class Campaign(msgspec.Struct, frozen=True, omit_defaults=True):
+class Campaign(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The campaign that brought the contact, from utm parameters or the mail platform."""
 
     name: str = ""
@@ -46,7 +48,7 @@ class Campaign(msgspec.Struct, frozen=True, omit_defaults=True):
     content: str = ""
 
 
-class Touch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Touch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing one contact did at one time, understood, identified, under an identity that makes repeats harmless.
 
     `occurred_at` is the sender's time corrected by its clock skew and never later than `received_at` plus the skew
