@@ -9,7 +9,7 @@ from services.ingest.domain.identifiers import Names
 from shared.events.touch import SourceKind, TouchType
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a record came from and when Tandem had it."""
 
     topic: str
@@ -21,7 +21,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event: what the source said, not yet what it means."""
 
     type: TouchType

@@ -14,6 +14,7 @@ MAX_CHARACTERS = 256  # longer ones name nobody; an index entry of PostgreSQL wo
 MAX_EMAIL_CHARACTERS = 254  # RFC 5321
 
 # What SDKs, tag managers and forms send when they know nobody; compared in lower case, without quotes.
+# Besides: whatever is made of zeros and hyphens only.
 PLACEHOLDERS = frozenset(
     {
         "",
@@ -42,29 +43,27 @@ PLACEHOLDERS = frozenset(
     }
 )
 
-_ONLY_ZEROS = re.compile(r"[0-]*")
 _LOCAL_PART = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]+")
 _PLAIN_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
-class Names(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Names(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an event calls its contact; "" where it says nothing of use."""
 
     user: str = ""
     email: str = ""
     anonymous: str = ""
     previous: str = ""  # of an alias call: the name that the contact had before
+    aliases: tuple[Alias, ...] = ()  # the first three, the strongest first; made here, not given
 
-    def aliases(self) -> tuple[Alias, ...]:
-        """Return the names as aliases, the strongest first."""
-        found = []
-        if self.user:
-            found.append(Alias("user", self.user))
+    def __post_init__(self) -> None:
+        """Make the aliases once: every step needs them."""
+        aliases: tuple[Alias, ...] = (Alias("user", self.user),) if self.user else ()
         if self.email:
-            found.append(Alias("email", self.email))
+            aliases += (Alias("email", self.email),)
         if self.anonymous:
-            found.append(Alias("anonymous", self.anonymous))
-        return tuple(found)
+            aliases += (Alias("anonymous", self.anonymous),)
+        msgspec.structs.force_setattr(self, "aliases", aliases)
 
 
 def read_identifier(value: Any) -> str:
@@ -80,7 +79,7 @@ def read_identifier(value: Any) -> str:
             text = str(int(value)) if value.is_integer() else repr(value)
         case _:
             return ""
-    if len(text) > MAX_CHARACTERS or text.strip("\"'").lower() in PLACEHOLDERS or _ONLY_ZEROS.fullmatch(text):
+    if len(text) > MAX_CHARACTERS or text.strip("\"'").lower() in PLACEHOLDERS or not text.strip("0-"):
         return ""
     return text
 

@@ -64,7 +64,7 @@ def wanted(people: Iterable[Names]) -> set[Alias]:
     """Return the aliases that a decision about these events has to know."""
     aliases: set[Alias] = set()
     for names in people:
-        aliases.update(names.aliases())
+        aliases.update(names.aliases)
         if names.previous:
             aliases.update((Alias("user", names.previous), Alias("anonymous", names.previous)))
     return aliases
@@ -75,7 +75,7 @@ def decide(people: Sequence[Names], known: Known) -> Decision:
     before = set(known.contacts.values())
     decision = Decision()
     for names in people:
-        aliases = names.aliases()
+        aliases = names.aliases
         if names.previous:
             aliases += (_previous(names, known),)
         found = [known.contacts.get(alias) for alias in aliases]

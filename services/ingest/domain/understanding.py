@@ -14,11 +14,19 @@ OPT_INS = frozenset({"resubscribed"})
 OPT_OUT_TRAITS = ("do_not_contact", "unsubscribed")
 YES = frozenset({"1", "true", "yes"})
 
+_NO_CAMPAIGN = Campaign()
+_NOTHING: dict[str, Any] = {}
+
 
 def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
     """Return the touch that the event is for this contact."""
     properties, page = event.properties, event.page
-    url = _text(properties, "url") or _text(page, "url")
+    url = path = title = referrer = ""
+    if page or "url" in properties or "path" in properties:
+        url = _text(properties, "url") or _text(page, "url")
+        path = _text(properties, "path") or _text(page, "path") or _path(url)
+        title = _text(properties, "title") or _text(page, "title")
+        referrer = _text(properties, "referrer") or _text(page, "referrer")
     account_traits = _account_traits(event)
     return Touch(
         id=touch_id(origin.source, event.message_id),
@@ -30,14 +38,14 @@ def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
         occurred_at=event.occurred_at,
         received_at=origin.received_at,
         url=url,
-        path=_text(properties, "path") or _text(page, "path") or _path(url),
-        title=_text(properties, "title") or _text(page, "title"),
-        referrer=_text(properties, "referrer") or _text(page, "referrer"),
+        path=path,
+        title=title,
+        referrer=referrer,
         campaign=_campaign(event, origin, url),
         properties=properties,
-        aliases=event.names.aliases(),
-        traits={} if event.type is TouchType.GROUP else event.traits,
-        account_domain=stated_domain(account_traits) or email_domain(event.names.email),
+        aliases=event.names.aliases,
+        traits=_NOTHING if event.type is TouchType.GROUP else event.traits,
+        account_domain=(account_traits and stated_domain(account_traits)) or email_domain(event.names.email),
         account_traits=account_traits,
         opted_out=_opted_out(event),
     )
@@ -46,13 +54,10 @@ def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
 def _account_traits(event: Event) -> dict[str, Any]:
     if event.type is TouchType.GROUP:
         return {"id": event.group_id, **event.traits} if event.group_id else event.traits
-    match event.traits.get("company"):
-        case dict() as company:
-            return company
-        case str() as name if name:
-            return {"name": name}
-        case _:
-            return {}
+    company = event.traits.get("company")
+    if isinstance(company, dict):
+        return company
+    return {"name": company} if company and isinstance(company, str) else _NOTHING
 
 
 def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
@@ -72,13 +77,9 @@ def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
         )
         if found != _NO_CAMPAIGN:
             return found
-    name = _text(event.properties, "campaign_name") or _text(event.properties, "campaign_id")
-    if name:
+    if name := _text(event.properties, "campaign_name") or _text(event.properties, "campaign_id"):
         return Campaign(name=name, source=origin.source, medium="email" if event.name.startswith("Email ") else "")
     return None
-
-
-_NO_CAMPAIGN = Campaign()
 
 
 def _opted_out(event: Event) -> bool | None:
@@ -92,7 +93,7 @@ def _opted_out(event: Event) -> bool | None:
             return True
         if name in OPT_INS:
             return False
-    if event.type is not TouchType.GROUP:
+    if event.traits and event.type is not TouchType.GROUP:
         for trait in OPT_OUT_TRAITS:
             value = event.traits.get(trait)
             if value and (value is True or str(value).strip().lower() in YES):
@@ -101,13 +102,10 @@ def _opted_out(event: Event) -> bool | None:
 
 
 def _text(fields: dict[str, Any], key: str) -> str:
-    match fields.get(key):
-        case str() as text:
-            return text
-        case bool() | None | dict() | list():
-            return ""
-        case number:
-            return str(number)
+    value = fields.get(key)
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _path(url: str) -> str:

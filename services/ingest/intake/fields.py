@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     allowed_skew: timedelta
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What is read of `context`; the rest of it is skipped."""
 
     traits: Any = None
@@ -29,7 +29,7 @@ class Context(msgspec.Struct, frozen=True):
     campaign: Any = None
 
 
-class Fields(msgspec.Struct, frozen=True):
+class Fields(msgspec.Struct, frozen=True, gc=False):
     """What is read of a call; the rest of it is skipped."""
 
     type: Any = None
@@ -106,13 +106,9 @@ def event_of(
 
 def scalar_text(value: Any) -> str:
     """Return a text or a number as text, anything else as ""."""
-    match value:
-        case str():
-            return value
-        case bool() | None | dict() | list():
-            return ""
-        case number:
-            return str(number)
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _names(

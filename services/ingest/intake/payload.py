@@ -44,7 +44,7 @@ def decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
 def repaired(body: bytes) -> bytes:
     """Return the body without a byte order mark and with every half of a character replaced."""
     body = body.removeprefix(_BYTE_ORDER_MARK)
-    if _MAYBE_HALF.search(body) is None:
+    if (b"\\ud" not in body and b"\\uD" not in body) or _MAYBE_HALF.search(body) is None:
         return body
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
 

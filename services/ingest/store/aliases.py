@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, DateTime, Integer, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.ingest.domain.identifiers import Names
 from services.ingest.domain.identity import Decision, Known
 from shared.events.touch import Alias
 from shared.ids import ContactId, derived_id
@@ -94,12 +95,19 @@ class Aliases:
                     {
                         "survivors": [survivor for survivor, _ in decision.merges],
                         "others": [other for _, other in decision.merges],
-                        "evidence": [msgspec.json.encode(names).decode() for names in decision.merges.values()],
+                        "evidence": [_evidence(names) for names in decision.merges.values()],
                         "now": now,
                     },
                 )
             await connection.commit()
             return True
+
+
+def _evidence(names: Names) -> str:
+    said = {alias.kind: alias.value for alias in names.aliases} | (
+        {"previous": names.previous} if names.previous else {}
+    )
+    return msgspec.json.encode(said).decode()
 
 
 async def _still_holds(connection: AsyncConnection, gaining: Mapping[ContactId, frozenset[Alias]]) -> bool:
