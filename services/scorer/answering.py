@@ -1,0 +1,105 @@
+"""How the scorer's routes answer: JSON, cursors, and a database that is away."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import Query
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.responses import Response
+
+from shared.clock import require_aware
+from shared.http.keys import Role
+from shared.http.problems import ProblemError
+from shared.postgres.engine import passes
+
+READERS = (Role.MARKETING, Role.SALES, Role.REP, Role.ADMIN)
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
+
+
+def json_answer(content: Any, status: int = 200) -> Response:
+    """Return the content as JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a connection. Raises a 503 problem when the database is away."""
+    async with _telling_when_away(engine.connect()) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction that is committed at the end. Raises a 503 problem when the database is away."""
+    async with _telling_when_away(engine.begin()) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _telling_when_away(opening: AbstractAsyncContextManager[AsyncConnection]) -> AsyncIterator[AsyncConnection]:
+    try:
+        async with opening as connection:
+            yield connection
+    except ProblemError:
+        raise
+    except Exception as error:
+        if not passes(error):
+            raise
+        raise ProblemError(
+            503, "database_unavailable", "The database cannot be reached. Try again.", headers={"Retry-After": "2"}
+        ) from error
+
+
+def encode_cursor(text: str | None) -> str | None:
+    """Return where the next page starts as something that nobody takes apart; None: there is no next page."""
+    return None if text is None else base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def uuid_cursor(cursor: str | None) -> UUID | None:
+    """Return the id after which the page starts. Raises a 422 problem."""
+    if cursor is None:
+        return None
+    try:
+        return UUID(_decoded(cursor))
+    except ValueError:
+        raise _wrong_cursor() from None
+
+
+def number_cursor(cursor: str | None) -> int | None:
+    """Return the number before which the page starts. Raises a 422 problem."""
+    if cursor is None:
+        return None
+    text = _decoded(cursor)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise _wrong_cursor()
+    return int(text)
+
+
+def instant_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Return the instant and the id before which the page starts. Raises a 422 problem."""
+    if cursor is None:
+        return None
+    instant, _, number = _decoded(cursor).partition(" ")
+    try:
+        return require_aware(datetime.fromisoformat(instant)), UUID(number)
+    except (ValueError, OverflowError):
+        raise _wrong_cursor() from None
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise _wrong_cursor() from None
+
+
+def _wrong_cursor() -> ProblemError:
+    return ProblemError(422, "invalid_cursor", "Send `cursor` as the `next` of the page before, unchanged.")

@@ -1,0 +1,35 @@
+"""The scorer's HTTP surface."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.scorer.agreement_routes import create_agreement_routes
+from services.scorer.contact_routes import create_contact_routes
+from services.scorer.store.agreements import AgreementStore
+from services.scorer.store.contacts import ContactStore
+from services.scorer.store.touches import TouchStore
+from shared.clock import Clock
+from shared.http.keys import KeyRing
+
+
+def create_router(
+    engine: AsyncEngine,
+    *,
+    contacts: ContactStore,
+    touches: TouchStore,
+    agreements: AgreementStore,
+    keys: KeyRing,
+    clock: Clock,
+    on_activation: Callable[[], None],
+) -> APIRouter:
+    """Build all routes; `on_activation` is called after an agreement became active."""
+    router = APIRouter()
+    router.include_router(
+        create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)
+    )
+    router.include_router(
+        create_agreement_routes(engine, agreements=agreements, keys=keys, clock=clock, on_activation=on_activation)
+    )
+    return router

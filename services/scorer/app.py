@@ -1,0 +1,78 @@
+"""The scorer, put together: it counts touches, decides who is sales-ready, and keeps the agreement."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+
+from services.scorer.api import create_router
+from services.scorer.handlers import Scorer
+from services.scorer.settings import ScorerSettings
+from services.scorer.store import tables
+from services.scorer.store.agreements import AgreementStore
+from services.scorer.store.contacts import ContactStore
+from services.scorer.store.touches import TouchStore
+from services.scorer.worker import ScoringWorker, measuring, sweeping
+from shared.platform import Platform
+from shared.postgres.engine import passes
+from shared.postgres.outbox import Outbox
+from shared.postgres.positions import Positions
+from shared.service import Service
+
+
+@asynccontextmanager
+async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIterator[Service]:
+    """Open the service on the platform; nothing is read or written before it runs."""
+    engine = platform.engine
+    positions = Positions(engine, tables.position, owner=platform.owner)
+    outbox = Outbox(engine, tables.outbox, platform.log)
+    contacts, touches, agreements = ContactStore(), TouchStore(), AgreementStore()
+    scorer = Scorer(
+        engine,
+        positions=positions,
+        outbox=outbox,
+        contacts=contacts,
+        touches=touches,
+        agreements=agreements,
+        metrics=platform.metrics,
+        clock=platform.clock,
+    )
+    scoring = ScoringWorker(platform, scorer=scorer, positions=positions, agreements=agreements, settings=settings)
+    activated = asyncio.Event()
+
+    async def readiness() -> tuple[str, ...]:
+        missing = [] if await platform.log.reachable() else ["the log cannot be reached"]
+        try:
+            async with engine.connect() as connection:
+                if not await connection.scalar(text("SELECT to_regclass('scorer.outbox') IS NOT NULL")):
+                    missing.append("the database is not migrated: run `tandem db migrate`")
+        except Exception as error:
+            if not passes(error):
+                raise
+            missing.append("PostgreSQL cannot be reached")
+        if not scoring.joined:
+            missing.append("the worker has not joined its group")
+        return tuple(missing)
+
+    yield Service(
+        name="scorer",
+        router=create_router(
+            engine,
+            contacts=contacts,
+            touches=touches,
+            agreements=agreements,
+            keys=platform.keys,
+            clock=platform.clock,
+            on_activation=activated.set,
+        ),
+        workers={
+            "scoring": scoring.run,
+            "cooling": sweeping("cooling", scorer.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
+            "repricing": sweeping("repricing", scorer.apply_agreement, every=settings.repricing_every, wake=activated),
+            "outbox": outbox.relay,
+            "gauges": measuring(platform, outbox),
+        },
+        readiness=readiness,
+        liveness=scoring.hung,
+    )

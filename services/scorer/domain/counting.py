@@ -1,0 +1,99 @@
+"""Counting: what a touch adds to what is known about its contact."""
+
+from typing import Any
+
+from services.scorer.domain.decay import DecayedCount
+from services.scorer.domain.instants import DAY, to_micros
+from services.scorer.domain.state import ContactState, RuleCount, Stamped
+from services.scorer.domain.terms import Terms
+from shared.events.touch import ACTIONS, Touch
+
+
+def learn(state: ContactState, touch: Touch) -> bool:
+    """Take in what holds under any agreement: who the contact is, how often it acted.
+
+    Return whether the touch turned it from reachable to opted out.
+    """
+    if touch.type in ACTIONS:
+        state.touches += 1
+    at = to_micros(touch.occurred_at)
+    if state.first_at is None or at < state.first_at:
+        state.first_at = at
+    if state.last_at is None or at > state.last_at:
+        state.last_at = at
+    for alias in touch.aliases:
+        if alias not in state.aliases:
+            state.aliases = sorted((*state.aliases, alias))
+    if touch.traits:
+        _keep_newest(state.traits, touch.traits, at=at, touch=touch)
+    if touch.account_domain or touch.account_traits:
+        _learn_account(state, touch, at)
+    if touch.campaign is not None:
+        _learn_campaign(state, touch, at)
+    return touch.opted_out is not None and _heed(state, touch, at)
+
+
+def count(state: ContactState, touch: Touch, terms: Terms) -> tuple[int, ...]:
+    """Count the touch for every rule it meets, and return the indexes of these rules."""
+    met = terms.matcher.match(touch)
+    if met:
+        at = to_micros(touch.occurred_at)
+        rules = terms.agreement.rules
+        for index in met:
+            rule = rules[index]
+            kept = state.rules.get(rule.id)
+            if kept is None:
+                state.rules[rule.id] = kept = RuleCount(DecayedCount())
+            kept.last = max(kept.last, at)
+            if rule.per_day is None:
+                kept.decayed.add(at, terms.half_life)
+            else:
+                # All of a day weigh as of its noon: so it does not matter which of them counted.
+                day = at // DAY
+                counted = kept.days.get(day, 0)
+                if counted >= rule.per_day:
+                    continue
+                kept.days[day] = counted + 1
+                kept.decayed.add(day * DAY + DAY // 2, terms.half_life)
+            kept.count += 1
+    return met
+
+
+def start_counting(state: ContactState, terms: Terms) -> None:
+    """Forget what rules counted, to count the contact's touches again under these terms."""
+    state.rules = {}
+    state.counting = terms.counting
+
+
+def _learn_account(state: ContactState, touch: Touch, at: int) -> None:
+    if touch.account_domain:
+        said = Stamped(touch.account_domain, at, touch.id)
+        if said.beats(state.domain):
+            state.domain = said
+    if touch.account_traits:
+        _keep_newest(state.accounts.setdefault(touch.account_domain, {}), touch.account_traits, at=at, touch=touch)
+
+
+def _learn_campaign(state: ContactState, touch: Touch, at: int) -> None:
+    said = Stamped(touch.campaign, at, touch.id)
+    if state.first_campaign is None or not said.beats(state.first_campaign):
+        state.first_campaign = said
+    if said.beats(state.last_campaign):
+        state.last_campaign = said
+
+
+def _keep_newest(kept: dict[str, Stamped], said: dict[str, Any], *, at: int, touch: Touch) -> None:
+    for key, value in said.items():
+        stamped = Stamped(value, at, touch.id)
+        if stamped.beats(kept.get(key)):
+            kept[key] = stamped
+
+
+def _heed(state: ContactState, touch: Touch, at: int) -> bool:
+    """Let the newest word on contacting win; said twice at one instant, the wish to be left alone does."""
+    was_out = state.is_opted_out
+    said = Stamped(touch.opted_out, at, touch.id)
+    held = state.opted_out
+    if held is None or (said.at, bool(said.value), said.touch_id) > (held.at, bool(held.value), held.touch_id):
+        state.opted_out = said
+    return state.is_opted_out and not was_out

@@ -1,0 +1,151 @@
+"""Deciding: what follows from one touch, from a new agreement, and from what sales says.
+
+A decision falls as of an instant that the touch brings along, never as of now, so that neither batches nor crashes nor
+a replay change it. Decisions are returned; somebody else acts on them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.scorer.domain.arming import Reason
+from services.scorer.domain.cooling import falls_below
+from services.scorer.domain.counting import count, learn, start_counting
+from services.scorer.domain.engagement import group_sums
+from services.scorer.domain.fit import fit
+from services.scorer.domain.instants import from_micros, to_micros
+from services.scorer.domain.readiness import Assessment, assess, may_be_ready
+from services.scorer.domain.state import ContactState, campaign_of
+from services.scorer.domain.terms import Terms
+from shared.events.feedback import Feedback, FeedbackKind
+from shared.events.handoff import ContactOptedOut, ContactSnapshot
+from shared.events.touch import Campaign, Touch
+from shared.ids import derived_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """The decision to pass a contact on, with everything that it was based on."""
+
+    id: UUID
+    contact: ContactSnapshot
+    reason: Reason
+    decided_at: datetime
+    touch_id: UUID | None  # None: a new agreement tipped it
+    assessment: Assessment
+    first_campaign: Campaign | None
+    last_campaign: Campaign | None
+
+
+Decision = Handoff | ContactOptedOut
+
+
+def take_touch(contact_id: UUID, state: ContactState, touch: Touch, terms: Terms | None) -> list[Decision]:
+    """Take the touch into the state and decide as of its `received_at`. Without an agreement nothing is counted."""
+    decisions: list[Decision] = []
+    at = to_micros(touch.received_at)
+    if terms is not None:
+        state.arming = state.arming.at(at)  # falling comes before the touch that may raise it again
+    if learn(state, touch):
+        message_id = derived_id("opted_out", contact_id, touch.id)
+        decisions.append(ContactOptedOut(id=message_id, contact_id=contact_id, at=touch.occurred_at))
+    if terms is None:
+        return decisions
+    met = count(state, touch, terms)
+    if (
+        state.arming.takes_hand_raise
+        and not terms.hand_raises.isdisjoint(met)
+        and at - to_micros(touch.occurred_at) <= terms.half_life  # a backfilled request is history
+        and not state.is_opted_out
+        and not fit(state, terms).disqualified_by
+    ):
+        assessment = assess(state, terms, at)
+        decisions.append(_hand_off(contact_id, state, assessment, at=at, reason="hand_raise", touch_id=touch.id))
+    else:
+        decisions += _decide_threshold(contact_id, state, terms, at=at, touch_id=touch.id)
+    _foresee_fall(state, terms, at)
+    return decisions
+
+
+def take_terms(
+    contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime, touches: Iterable[Touch] | None
+) -> list[Decision]:
+    """Hold a contact against terms that it was not decided under, as of the instant they became active.
+
+    `touches` is all that was counted so far, in any order; None when the counts stand, since only prices changed.
+    """
+    instant = to_micros(at)
+    state.arming = state.arming.at(instant)
+    if touches is not None:
+        start_counting(state, terms)
+        for touch in touches:
+            count(state, touch, terms)
+    state.agreement = terms.version
+    _foresee_fall(state, terms, instant)
+    state.arming = state.arming.at(instant)
+    decisions: list[Decision] = list(_decide_threshold(contact_id, state, terms, at=instant, touch_id=None))
+    _foresee_fall(state, terms, instant)
+    return decisions
+
+
+def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None:
+    """Re-arm what sales gave back, close what was won or lost. A repeat, or an earlier handoff's, changes nothing.
+
+    A repeat is harmless because it leads to the same instant: given back at `at`, armed again at `at` + cool-down.
+    """
+    if feedback.handoff_id != state.arming.handoff_id:
+        return
+    at = to_micros(feedback.at)
+    match feedback.kind:
+        case FeedbackKind.RECYCLED:
+            state.arming = state.arming.at(at).recycled(until=at + terms.cool_down)
+        case FeedbackKind.WON | FeedbackKind.LOST:
+            state.arming = state.arming.at(at).closed()
+        case FeedbackKind.ASSIGNED | FeedbackKind.ACCEPTED | FeedbackKind.REJECTED | FeedbackKind.QUALIFIED:
+            pass  # the handoff stays open
+
+
+def _decide_threshold(
+    contact_id: UUID, state: ContactState, terms: Terms, *, at: int, touch_id: UUID | None
+) -> list[Handoff]:
+    if not (state.arming.takes_threshold and may_be_ready(state, terms, at)):
+        return []
+    assessment = assess(state, terms, at)
+    if not assessment.ready:
+        return []
+    return [_hand_off(contact_id, state, assessment, at=at, reason="threshold", touch_id=touch_id)]
+
+
+def _hand_off(
+    contact_id: UUID, state: ContactState, assessment: Assessment, *, at: int, reason: Reason, touch_id: UUID | None
+) -> Handoff:
+    # Under the touch that tipped it, or under the version: deciding the same again is the same handoff.
+    handoff_id = derived_id("handoff", contact_id, touch_id or f"agreement {state.agreement}")
+    state.arming = state.arming.handed_off(handoff_id, reason)
+    return Handoff(
+        id=handoff_id,
+        contact=ContactSnapshot(
+            id=contact_id,
+            aliases=tuple(state.aliases),
+            traits=state.profile(),
+            account_id=state.account_id(),
+            account_domain=state.account_domain(),
+            account_traits=state.account(),
+        ),
+        reason=reason,
+        decided_at=from_micros(at),
+        touch_id=touch_id,
+        assessment=assessment,
+        first_campaign=campaign_of(state.first_campaign),
+        last_campaign=campaign_of(state.last_campaign),
+    )
+
+
+def _foresee_fall(state: ContactState, terms: Terms, at: int) -> None:
+    """Note when engagement will fall below the re-arm level, if nothing more happens."""
+    arming = state.arming
+    if arming.falls:
+        sums = group_sums(state, terms, at)
+        after = falls_below(sums, terms.caps, level=terms.rearm_below, half_life=terms.half_life)
+        state.arming = arming.falling(None if after is None else at + after)

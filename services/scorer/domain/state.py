@@ -1,0 +1,102 @@
+"""What the scorer knows about one contact: enough to decide on the next touch without looking at the earlier ones.
+
+Everything in here is the same in whatever order the same touches came, except `arming`, which records decisions, and
+the last bits of the decayed counts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.scorer.domain.arming import Arming
+from services.scorer.domain.decay import DecayedCount
+from shared.events.touch import Alias, Campaign
+from shared.ids import derived_id
+
+
+class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True):
+    """What one contact did that meets one rule. Instants are in microseconds."""
+
+    decayed: DecayedCount
+    count: int = 0  # touches that counted
+    last: int = -(1 << 62)  # newest `occurred_at` of a touch that met the rule
+    days: dict[int, int] = {}  # of a rule with `per_day`: how many counted on each UTC day since 1970
+
+
+class Stamped(msgspec.Struct, frozen=True, array_like=True):
+    """A value, and which touch said it when. The newest wins; of two at one instant, the greater touch id."""
+
+    value: Any
+    at: int
+    touch_id: UUID
+
+    def beats(self, other: "Stamped | None") -> bool:
+        """Tell whether this value stands against the other."""
+        return other is None or (self.at, self.touch_id) > (other.at, other.touch_id)
+
+
+class ContactState(msgspec.Struct, omit_defaults=True):
+    """The state of one contact. Changed in place within the transaction that holds its row."""
+
+    rules: dict[str, RuleCount] = {}  # by rule id
+    touches: int = 0  # actions
+    first_at: int | None = None
+    last_at: int | None = None
+    traits: dict[str, Stamped] = {}
+    domain: Stamped | None = None  # of the account
+    accounts: dict[str, dict[str, Stamped]] = {}  # traits of each account by domain; "" where no domain was told
+    aliases: list[Alias] = []  # sorted
+    opted_out: Stamped | None = None
+    first_campaign: Stamped | None = None
+    last_campaign: Stamped | None = None
+    arming: Arming = Arming()
+    counting: str = ""  # counting hash of the agreement that the counts were made under; "" when there was none
+    agreement: int = 0  # version that the contact was last decided under; 0 when there was none
+
+    @property
+    def is_opted_out(self) -> bool:
+        """Whether the contact asked to be left alone."""
+        return self.opted_out is not None and self.opted_out.value is True
+
+    def profile(self) -> dict[str, Any]:
+        """Return the contact's traits; `email` also when only an alias tells it."""
+        traits = {key: stamped.value for key, stamped in self.traits.items()}
+        if not traits.get("email"):
+            email = next((alias.value for alias in self.aliases if alias.kind == "email"), None)
+            if email:
+                traits["email"] = email
+        return traits
+
+    def account_domain(self) -> str:
+        """Return the domain of the contact's account, or an empty text."""
+        return str(self.domain.value) if self.domain else ""
+
+    def account_id(self) -> UUID | None:
+        """Return the identity of the contact's account: its domain's."""
+        domain = self.account_domain()
+        return derived_id("account", domain) if domain else None
+
+    def account(self) -> dict[str, Any]:
+        """Return the traits of the contact's account."""
+        domain = self.account_domain()
+        told = {**self.accounts.get("", {}), **(self.accounts.get(domain, {}))}
+        return {key: stamped.value for key, stamped in told.items()}
+
+
+encode_state = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(ContactState)
+
+
+def decode_state(value: bytes) -> ContactState:
+    """Read a stored state. Raises msgspec.DecodeError or msgspec.ValidationError."""
+    return _decoder.decode(value)
+
+
+def campaign_of(stamped: Stamped | None) -> Campaign | None:
+    """Return the stamped campaign, which is a mapping when it was read from the store."""
+    if stamped is None:
+        return None
+    value: Campaign | Mapping[str, Any] = stamped.value
+    return value if isinstance(value, Campaign) else msgspec.convert(value, Campaign)

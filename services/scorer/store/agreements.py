@@ -1,0 +1,203 @@
+"""Agreements: every version that was proposed, who signed it, and which one is active.
+
+What decides holds a shared lock on "which one is active" until its transaction ends; activation takes it alone. So
+activation is an instant: every decision falls wholly before or wholly after it, and `activated_at` says when.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.scorer.domain.terms import Terms
+from services.scorer.errors import AgreementClosed, AgreementMissing, HashMismatch
+from services.scorer.store.tables import agreement, signature
+from shared.agreement.model import Agreement
+from shared.agreement.parse import parse_agreement
+from shared.clock import Clock
+from shared.ids import derived_id
+
+Side = Literal["marketing", "sales"]
+Status = Literal["draft", "active", "superseded"]
+
+_ACTIVE_LOCK = derived_id("scorer.agreement.active").int & 0x7FFF_FFFF_FFFF_FFFF
+_PROPOSE_LOCK = derived_id("scorer.agreement.propose").int & 0x7FFF_FFFF_FFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One side's consent to one version."""
+
+    side: Side
+    signed_by: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of the agreement, as it was proposed, and how far it came."""
+
+    version: int
+    content_hash: str
+    title: str
+    text: str
+    status: Status
+    proposed_by: str
+    proposed_at: datetime
+    activated_at: datetime | None
+    signatures: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The agreement that decisions are made under, and since when."""
+
+    terms: Terms
+    since: datetime
+
+
+class AgreementStore:
+    """The rows of `scorer.agreement` and `scorer.signature`."""
+
+    def __init__(self) -> None:
+        self._terms: dict[int, Terms] = {}  # a version never changes, so what was compiled stays right
+
+    async def hold_active(self, connection: AsyncConnection) -> Active | None:
+        """Return the active agreement, which stays active until the transaction ends."""
+        await connection.execute(select(func.pg_advisory_xact_lock_shared(_ACTIVE_LOCK)))
+        return await self.active(connection)
+
+    async def active(self, connection: AsyncConnection) -> Active | None:
+        """Return the agreement that is active now."""
+        row = (
+            await connection.execute(
+                select(agreement.c.version, agreement.c.activated_at).where(agreement.c.status == "active")
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        return Active(await self.terms(connection, row.version), row.activated_at)
+
+    async def terms(self, connection: AsyncConnection, version: int) -> Terms:
+        """Return the compiled agreement of a version. Raises AgreementMissing."""
+        terms = self._terms.get(version)
+        if terms is None:
+            written = await connection.scalar(select(agreement.c.text).where(agreement.c.version == version))
+            if written is None:
+                raise AgreementMissing(f"There is no agreement {version}.")
+            parsed = parse_agreement(written)
+            if not isinstance(parsed, Agreement):
+                raise AgreementMissing(
+                    f"Agreement {version} was accepted by another release of Tandem and this one cannot read it: "
+                    f"{parsed[0]}. Propose and sign a corrected text under the release that reads it."
+                )
+            self._terms[version] = terms = Terms(version, parsed)
+        return terms
+
+    async def propose(
+        self,
+        connection: AsyncConnection,
+        proposed: Agreement,
+        *,
+        content_hash: str,
+        text: str,
+        by: str,
+        now: datetime,
+    ) -> tuple[Version, bool]:
+        """Keep the text as a draft, and return it and whether it is new. The same content again is the same version."""
+        await connection.execute(select(func.pg_advisory_xact_lock(_PROPOSE_LOCK)))
+        same = select(agreement.c.version).where(
+            agreement.c.content_hash == content_hash, agreement.c.status != "superseded"
+        )
+        version = await connection.scalar(same)
+        is_new = version is None
+        if version is None:
+            version = 1 + (await connection.scalar(select(func.coalesce(func.max(agreement.c.version), 0))) or 0)
+            await connection.execute(
+                insert(agreement).values(
+                    version=version,
+                    content_hash=content_hash,
+                    title=proposed.title,
+                    text=text,
+                    status="draft",
+                    proposed_by=by,
+                    proposed_at=now,
+                )
+            )
+        return await self.read(connection, version), is_new
+
+    async def sign(
+        self, connection: AsyncConnection, version: int, *, content_hash: str, side: Side, by: str, clock: Clock
+    ) -> Version:
+        """Sign for one side; the second side's signature activates the version in place of the active one.
+
+        Signing twice is signing once. Raises AgreementMissing, HashMismatch, AgreementClosed.
+        """
+        row = (
+            await connection.execute(select(agreement).where(agreement.c.version == version).with_for_update())
+        ).one_or_none()
+        if row is None:
+            raise AgreementMissing(f"There is no agreement {version}.")
+        if content_hash != row.content_hash:
+            raise HashMismatch(
+                f"Agreement {version} has the hash {row.content_hash}. Read that version again and sign its hash, "
+                "or propose the text that you meant."
+            )
+        if row.status == "superseded":
+            raise AgreementClosed(f"Agreement {version} was replaced by another. Propose its text again to sign it.")
+        await connection.execute(
+            insert(signature)
+            .values(version=version, side=side, signed_by=by, signed_at=clock(), content_hash=content_hash)
+            .on_conflict_do_nothing()
+        )
+        sides = await connection.scalar(
+            select(func.count()).select_from(signature).where(signature.c.version == version)
+        )
+        if row.status == "draft" and sides == 2:
+            await self._activate(connection, version, clock)
+        return await self.read(connection, version)
+
+    async def _activate(self, connection: AsyncConnection, version: int, clock: Clock) -> None:
+        await connection.execute(select(func.pg_advisory_xact_lock(_ACTIVE_LOCK)))
+        await connection.execute(update(agreement).where(agreement.c.status == "active").values(status="superseded"))
+        # The instant is read under the lock: whatever was decided before is committed.
+        await connection.execute(
+            update(agreement).where(agreement.c.version == version).values(status="active", activated_at=clock())
+        )
+
+    async def read(self, connection: AsyncConnection, version: int) -> Version:
+        """Return a version with its signatures. Raises AgreementMissing."""
+        row = (await connection.execute(select(agreement).where(agreement.c.version == version))).one_or_none()
+        if row is None:
+            raise AgreementMissing(f"There is no agreement {version}.")
+        return (await self._with_signatures(connection, [row]))[0]
+
+    async def read_active(self, connection: AsyncConnection) -> Version:
+        """Return the active version with its signatures. Raises AgreementMissing."""
+        row = (await connection.execute(select(agreement).where(agreement.c.status == "active"))).one_or_none()
+        if row is None:
+            raise AgreementMissing("No agreement is active. Propose one, and let marketing and sales sign it.")
+        return (await self._with_signatures(connection, [row]))[0]
+
+    async def page(self, connection: AsyncConnection, *, before: int | None, limit: int) -> list[Version]:
+        """Return versions, newest first."""
+        statement = select(agreement).order_by(agreement.c.version.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(agreement.c.version < before)
+        return await self._with_signatures(connection, (await connection.execute(statement)).all())
+
+    async def _with_signatures(
+        self, connection: AsyncConnection, rows: Sequence[Row[tuple[object, ...]]]
+    ) -> list[Version]:
+        versions = [row.version for row in rows]
+        signed: dict[int, list[Signature]] = {}
+        for row in await connection.execute(
+            select(signature).where(signature.c.version.in_(versions)).order_by(signature.c.signed_at, signature.c.side)
+        ):
+            kept = Signature(side=row.side, signed_by=row.signed_by, signed_at=row.signed_at)
+            signed.setdefault(row.version, []).append(kept)
+        return [Version(**row._mapping, signatures=tuple(signed.get(row.version, ()))) for row in rows]  # noqa: SLF001  # its public name for a mapping

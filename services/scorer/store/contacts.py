@@ -1,0 +1,125 @@
+"""Contacts: one row each, read and written in batches by the transaction that holds them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.scorer.domain.instants import from_micros
+from services.scorer.domain.state import ContactState, decode_state, encode_state
+from services.scorer.errors import ContactsRaced
+from services.scorer.store.tables import alias, contact
+from shared.events.touch import Alias
+
+_LONGEST_ALIAS = 512  # characters that an index entry surely takes
+
+# Hot statements are written out: they run once a batch, on thousands of rows.
+_LOCK = "SELECT id, state FROM scorer.contact WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+_UPDATE = """
+    UPDATE scorer.contact AS old
+    SET account_id = new.account_id, state = new.state, cools_at = new.cools_at, agreement = new.agreement,
+        updated_at = now()
+    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::integer[])
+        AS new (id, account_id, state, cools_at, agreement)
+    WHERE old.id = new.id
+"""
+_INSERT = """
+    INSERT INTO scorer.contact (id, account_id, state, cools_at, agreement)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::integer[])
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+"""
+_ADD_ALIASES = """
+    INSERT INTO scorer.alias (kind, value, contact_id)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[])
+    ON CONFLICT DO NOTHING
+"""
+
+
+class ContactStore:
+    """The rows of `scorer.contact` and `scorer.alias`."""
+
+    async def lock(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, ContactState]:
+        """Return the states of those that exist, held until the transaction ends.
+
+        Rows are locked in the order of their ids, so two transactions never wait for each other.
+        """
+        rows = (await connection.exec_driver_sql(_LOCK, (sorted(ids),))).all()
+        return {row.id: decode_state(row.state) for row in rows}
+
+    async def lock_outdated(self, connection: AsyncConnection, version: int, *, limit: int) -> dict[UUID, ContactState]:
+        """Return contacts last decided under another version, leaving out those that somebody else holds."""
+        rows = await connection.execute(
+            select(contact.c.id, contact.c.state)
+            .where(or_(contact.c.agreement < version, contact.c.agreement > version))
+            .order_by(contact.c.agreement, contact.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return {row.id: decode_state(row.state) for row in rows}
+
+    async def lock_cooled(self, connection: AsyncConnection, now: datetime, *, limit: int) -> dict[UUID, ContactState]:
+        """Return contacts whose time to be armed has come, leaving out those that somebody else holds."""
+        rows = await connection.execute(
+            select(contact.c.id, contact.c.state)
+            .where(contact.c.cools_at <= now)
+            .order_by(contact.c.cools_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return {row.id: decode_state(row.state) for row in rows}
+
+    async def save(
+        self, connection: AsyncConnection, states: Mapping[UUID, ContactState], *, new: Collection[UUID] = ()
+    ) -> None:
+        """Write the states back; `new` are those that had no row. Raises ContactsRaced."""
+        known = sorted(states.keys() - set(new))
+        if known:
+            await connection.exec_driver_sql(_UPDATE, _columns(known, states))
+        if new:
+            written = (await connection.exec_driver_sql(_INSERT, _columns(sorted(new), states))).all()
+            if len(written) < len(new):
+                raise ContactsRaced
+
+    async def add_aliases(self, connection: AsyncConnection, added: Iterable[tuple[Alias, UUID]]) -> None:
+        """Let the aliases be found; what cannot stand in an index is kept in the state only."""
+        rows = sorted(
+            {
+                (named.kind, named.value, contact_id)
+                for named, contact_id in added
+                if len(named.value) <= _LONGEST_ALIAS and "\0" not in named.value
+            }
+        )
+        if rows:
+            kinds, values, ids = zip(*rows, strict=True)
+            await connection.exec_driver_sql(_ADD_ALIASES, (kinds, values, ids))
+
+    async def read(self, connection: AsyncConnection, contact_id: UUID) -> ContactState | None:
+        """Return the state of one contact."""
+        state = await connection.scalar(select(contact.c.state).where(contact.c.id == contact_id))
+        return decode_state(state) if state is not None else None
+
+    async def page(
+        self, connection: AsyncConnection, *, after: UUID | None, limit: int, email: str | None = None
+    ) -> list[tuple[UUID, ContactState]]:
+        """Return contacts in the order of their ids, those with the address if one is given."""
+        statement = select(contact.c.id, contact.c.state).order_by(contact.c.id).limit(limit)
+        if after is not None:
+            statement = statement.where(contact.c.id > after)
+        if email is not None:
+            named = select(alias.c.contact_id).where(alias.c.kind == "email", alias.c.value == email)
+            statement = statement.where(contact.c.id.in_(named))
+        return [(row.id, decode_state(row.state)) for row in await connection.execute(statement)]
+
+
+def _columns(ids: Sequence[UUID], states: Mapping[UUID, ContactState]) -> tuple[list[object], ...]:
+    chosen = [states[contact_id] for contact_id in ids]
+    return (
+        list(ids),
+        [state.account_id() for state in chosen],
+        [encode_state(state) for state in chosen],
+        [None if state.arming.rearms_at is None else from_micros(state.arming.rearms_at) for state in chosen],
+        [state.agreement for state in chosen],
+    )

@@ -1,0 +1,88 @@
+"""The scorer's tables, as the migration creates them."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import UUID
+
+from shared.postgres.outbox import outbox_table
+from shared.postgres.positions import position_table
+
+metadata = MetaData(schema="scorer")
+
+position = position_table(metadata)
+outbox = outbox_table(metadata)
+
+contact = Table(
+    "contact",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("account_id", UUID(as_uuid=True)),
+    Column("state", LargeBinary, nullable=False),  # JSON of domain.state.ContactState
+    Column("cools_at", DateTime(timezone=True)),  # when it is armed again if nothing happens
+    Column("agreement", Integer, nullable=False),  # version that it was last decided under; 0: none
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("contact_cools_at", "cools_at", postgresql_where=text("cools_at IS NOT NULL")),
+    Index("contact_agreement", "agreement"),
+    # Room for the next version of a row on its page: an update then touches no index.
+    postgresql_with={"fillfactor": 70},
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+)
+
+# The history, and the check for repeats: the contact comes first, which keeps one contact's touches together.
+touch = Table(
+    "touch",
+    metadata,
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("payload", LargeBinary, nullable=False),  # JSON of shared.events.touch.Touch
+)
+
+agreement = Table(
+    "agreement",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3, without gaps
+    Column("content_hash", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
+    Column("activated_at", DateTime(timezone=True)),
+    CheckConstraint("status IN ('draft', 'active', 'superseded')", name="agreement_status"),
+    Index("agreement_one_active", "status", unique=True, postgresql_where=text("status = 'active'")),
+    # What was superseded may be proposed again, as a new version that both sides have to sign again.
+    Index("agreement_content", "content_hash", unique=True, postgresql_where=text("status <> 'superseded'")),
+)
+
+signature = Table(
+    "signature",
+    metadata,
+    Column("version", Integer, ForeignKey("scorer.agreement.version"), primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("signed_by", Text, nullable=False),
+    Column("signed_at", DateTime(timezone=True), nullable=False),
+    Column("content_hash", Text, nullable=False),
+    CheckConstraint("side IN ('marketing', 'sales')", name="signature_side"),
+)
