@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from services.ingest.domain.account import email_domain, stated_domain
 from services.ingest.domain.event import Event, Origin
+from services.ingest.domain.scalars import scalar_text
 from shared.events.touch import Campaign, Touch, TouchType
 from shared.ids import ContactId, touch_id
 
@@ -23,10 +24,10 @@ def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
     properties, page = event.properties, event.page
     url = path = title = referrer = ""
     if page or "url" in properties or "path" in properties:
-        url = _text(properties, "url") or _text(page, "url")
-        path = _text(properties, "path") or _text(page, "path") or _path(url)
-        title = _text(properties, "title") or _text(page, "title")
-        referrer = _text(properties, "referrer") or _text(page, "referrer")
+        url = scalar_text(properties.get("url") or page.get("url"))
+        path = scalar_text(properties.get("path") or page.get("path")) or _path(url)
+        title = scalar_text(properties.get("title") or page.get("title"))
+        referrer = scalar_text(properties.get("referrer") or page.get("referrer"))
     account_traits = _account_traits(event)
     return Touch(
         id=touch_id(origin.source, event.message_id),
@@ -63,7 +64,7 @@ def _account_traits(event: Event) -> dict[str, Any]:
 def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
     """Return what brought the contact: as the SDK says, else by the link's utm parameters, else the mail's own name."""
     if event.campaign:
-        found = Campaign(**{field: _text(event.campaign, field) for field in Campaign.__struct_fields__})
+        found = Campaign(**{field: scalar_text(event.campaign.get(field)) for field in Campaign.__struct_fields__})
         if found != _NO_CAMPAIGN:
             return found
     if "utm_" in url:
@@ -77,7 +78,7 @@ def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
         )
         if found != _NO_CAMPAIGN:
             return found
-    if name := _text(event.properties, "campaign_name") or _text(event.properties, "campaign_id"):
+    if name := scalar_text(event.properties.get("campaign_name") or event.properties.get("campaign_id")):
         return Campaign(name=name, source=origin.source, medium="email" if event.name.startswith("Email ") else "")
     return None
 
@@ -99,13 +100,6 @@ def _opted_out(event: Event) -> bool | None:
             if value and (value is True or str(value).strip().lower() in YES):
                 return True
     return None
-
-
-def _text(fields: dict[str, Any], key: str) -> str:
-    value = fields.get(key)
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _path(url: str) -> str:

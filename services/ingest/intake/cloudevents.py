@@ -16,7 +16,8 @@ import msgspec
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.identifiers import Names, read_email, read_identifier
 from services.ingest.domain.rejection import Reason, Refused, Rejection
-from services.ingest.intake.fields import NO_CONTEXT, TYPES, Fields, Limits, event_of, scalar_text
+from services.ingest.domain.scalars import scalar_text
+from services.ingest.intake.fields import NO_CONTEXT, TYPES, Fields, Limits, event_of
 from services.ingest.intake.payload import check, check_size, decode
 from shared.events.touch import TouchType
 

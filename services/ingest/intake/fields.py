@@ -9,6 +9,7 @@ from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.identifiers import Names, read_email, read_identifier
 from services.ingest.domain.instants import occurred_at
 from services.ingest.domain.rejection import Reason, Refused
+from services.ingest.domain.scalars import scalar_text
 from shared.events.touch import TouchType
 
 TYPES = {str(kind): kind for kind in TouchType}
@@ -102,13 +103,6 @@ def event_of(
         page=_merged(context.page, own.page),
         campaign=_merged(context.campaign, own.campaign),
     )
-
-
-def scalar_text(value: Any) -> str:
-    """Return a text or a number as text, anything else as ""."""
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _names(
