@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from services.ingest.domain.event import Event, Origin
-from services.ingest.domain.identity import decide, wanted
+from services.ingest.domain.identity import Person, decide, wanted
 from services.ingest.domain.rejection import Reason, Rejection
 from services.ingest.domain.understanding import touch_of
 from services.ingest.intake.fields import Limits
@@ -17,7 +17,6 @@ from services.ingest.packing import pack_rejection, pack_touches
 from services.ingest.store.aliases import Aliases
 from shared.clock import Clock
 from shared.events.topics import TopicName
-from shared.ids import ContactId
 from shared.log.protocol import EventLog
 from shared.log.records import Batch, Record, StoredRecord
 from shared.postgres.positions import Positions
@@ -86,22 +85,22 @@ class Understanding:
     async def _publish(self, events: Sequence[tuple[Event, Origin]]) -> None:
         if not events:
             return
-        contacts = await self._identify(events)
+        people = await self._identify(events)
         touches = [
-            (touch_of(event, origin, contact), origin.traceparent)
-            for (event, origin), contact in zip(events, contacts, strict=True)
+            (touch_of(event, origin, person), origin.traceparent)
+            for (event, origin), person in zip(events, people, strict=True)
         ]
         partitions = await self._log.partition_count(TopicName.TOUCHES)
         await self._log.append(TopicName.TOUCHES, pack_touches(touches, partitions=partitions))
         self._metrics.touches_published.inc(len(touches))
 
-    async def _identify(self, events: Sequence[tuple[Event, Origin]]) -> Sequence[ContactId]:
-        people = [event.names for event, _ in events]
-        aliases = wanted(people)
+    async def _identify(self, events: Sequence[tuple[Event, Origin]]) -> Sequence[Person]:
+        names = [event.names for event, _ in events]
+        aliases = wanted(names)
         while True:
-            decision = decide(people, await self._aliases.load(aliases))
+            decision = decide(names, await self._aliases.load(aliases))
             if await self._aliases.save(decision, self._clock()):
-                return decision.contacts
+                return decision.people
 
     async def _reject(self, rejections: Sequence[tuple[Reason, Record]]) -> None:
         await self._log.append(TopicName.EVENTS_REJECTED, [record for _, record in rejections])

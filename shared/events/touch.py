@@ -69,7 +69,7 @@ class Touch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     referrer: str = ""
     campaign: Campaign | None = None
     properties: dict[str, Any] = {}
-    aliases: tuple[Alias, ...] = ()  # those the event carried
+    aliases: tuple[Alias, ...] = ()  # those that the event carried and that name this contact
     traits: dict[str, Any] = {}  # of the contact; the newest `occurred_at` wins key by key
     account_domain: str = ""
     account_traits: dict[str, Any] = {}

@@ -15,6 +15,7 @@ The same event decided again finds its strongest name known and comes to the sam
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.ingest.domain.identifiers import Names
 from shared.events.touch import Alias
@@ -49,32 +50,39 @@ class Known:
         return frozenset([*users, *(Alias("email", email) for email in self.emails.get(contact, ()))])
 
 
+class Person(NamedTuple):
+    """Who an event is about, and which of the names it carries are this contact's."""
+
+    contact_id: ContactId
+    aliases: tuple[Alias, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Who each event is about, and what has to be written down before anybody is told."""
 
-    contacts: list[ContactId] = field(default_factory=list)  # one for each event, in order
+    people: list[Person] = field(default_factory=list)  # one for each event, in order
     links: dict[Alias, ContactId] = field(default_factory=dict)  # aliases that are new
     # Contacts known before that gain a user id or an address, and what of both they had: the decision rests on it.
     gaining: dict[ContactId, frozenset[Alias]] = field(default_factory=dict)
     merges: dict[Pair, Names] = field(default_factory=dict)  # (survivor, other) and the names that show it
 
 
-def wanted(people: Iterable[Names]) -> set[Alias]:
+def wanted(events: Iterable[Names]) -> set[Alias]:
     """Return the aliases that a decision about these events has to know."""
     aliases: set[Alias] = set()
-    for names in people:
+    for names in events:
         aliases.update(names.aliases)
         if names.previous:
             aliases.update((Alias("user", names.previous), Alias("anonymous", names.previous)))
     return aliases
 
 
-def decide(people: Sequence[Names], known: Known) -> Decision:
+def decide(events: Sequence[Names], known: Known) -> Decision:
     """Decide in order; what one event teaches, the next knows. `known` learns the new links."""
     before = set(known.contacts.values())
     decision = Decision()
-    for names in people:
+    for names in events:
         aliases = names.aliases
         if names.previous:
             aliases += (_previous(names, known),)
@@ -87,18 +95,26 @@ def decide(people: Sequence[Names], known: Known) -> Decision:
             ),
             None,
         ) or contact_id(aliases[0].kind, aliases[0].value)
-        decision.contacts.append(contact)
+        own = aliases
         for alias, other in zip(aliases, found, strict=True):
             if other is None:
                 if alias.kind == "email" and len(known.emails.get(contact, ())) >= EMAILS_PER_CONTACT:
+                    own = _without(own, alias)
                     continue
                 if alias.kind != "anonymous" and contact in before and contact not in decision.gaining:
                     decision.gaining[contact] = known.held(contact)
                 known.add(alias, contact)
                 decision.links[alias] = contact
-            elif other != contact and _may_be_one(alias, contact, other, names, known):
-                decision.merges.setdefault((contact, other), names)
+            elif other != contact:
+                own = _without(own, alias)
+                if _may_be_one(alias, contact, other, names, known):
+                    decision.merges.setdefault((contact, other), names)
+        decision.people.append(Person(contact, own))
     return decision
+
+
+def _without(aliases: tuple[Alias, ...], alias: Alias) -> tuple[Alias, ...]:
+    return tuple(other for other in aliases if other != alias)
 
 
 def _previous(names: Names, known: Known) -> Alias:

@@ -5,9 +5,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from services.ingest.domain.account import email_domain, stated_domain
 from services.ingest.domain.event import Event, Origin
+from services.ingest.domain.identity import Person
 from services.ingest.domain.scalars import scalar_text
 from shared.events.touch import Campaign, Touch, TouchType
-from shared.ids import ContactId, touch_id
+from shared.ids import touch_id
 
 # Names of the mail events of Segment's specification, in lower case.
 OPT_OUTS = frozenset({"unsubscribed", "email marked as spam"})
@@ -19,8 +20,8 @@ _NO_CAMPAIGN = Campaign()
 _NOTHING: dict[str, Any] = {}
 
 
-def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
-    """Return the touch that the event is for this contact."""
+def touch_of(event: Event, origin: Origin, person: Person) -> Touch:
+    """Return the touch that the event is for this person."""
     properties, page = event.properties, event.page
     url = path = title = referrer = ""
     if page or "url" in properties or "path" in properties:
@@ -31,7 +32,7 @@ def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
     account_traits = _account_traits(event)
     return Touch(
         id=touch_id(origin.source, event.message_id),
-        contact_id=contact,
+        contact_id=person.contact_id,
         source=origin.source,
         kind=origin.kind,
         type=event.type,
@@ -44,7 +45,7 @@ def touch_of(event: Event, origin: Origin, contact: ContactId) -> Touch:
         referrer=referrer,
         campaign=_campaign(event, origin, url),
         properties=properties,
-        aliases=event.names.aliases,
+        aliases=person.aliases,
         traits=_NOTHING if event.type is TouchType.GROUP else event.traits,
         account_domain=(account_traits and stated_domain(account_traits)) or email_domain(event.names.email),
         account_traits=account_traits,
