@@ -1,0 +1,134 @@
+"""The router put together: stores, decisions' shells, workers and routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from sqlalchemy import select
+
+from services.router.answering import Answers
+from services.router.api import create_router
+from services.router.assigning import Assigner
+from services.router.delivering import DeliveryWorker
+from services.router.handlers import HandoffsHandler
+from services.router.settings import RouterSettings
+from services.router.store import tables
+from services.router.store.decisions import DecisionStore
+from services.router.store.deliveries import DeliveryStore
+from services.router.store.handoffs import HandoffStore
+from services.router.store.teams import TeamStore
+from services.router.team_setting import TeamSetter
+from services.router.transport import Transport
+from services.router.worker import Gauges, HandoffsWorker, Sweeper
+from shared.platform import Platform
+from shared.postgres.engine import passes
+from shared.postgres.outbox import Outbox
+from shared.postgres.positions import Positions
+from shared.service import Service
+
+
+@asynccontextmanager
+async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIterator[Service]:
+    """Open the router. Connections to endpoints close with it."""
+    engine, clock = platform.engine, platform.clock
+    teams, handoffs, decisions = TeamStore(engine), HandoffStore(engine), DecisionStore(engine)
+    deliveries = DeliveryStore(engine)
+    positions = Positions(engine, tables.position, owner=platform.owner)
+    outbox = Outbox(engine, tables.outbox, platform.log)
+    transport = Transport(
+        deadline=settings.delivery_deadline,
+        allowed=settings.delivery_allowed_networks,
+        connections=settings.delivery_endpoint_concurrency,
+        tls=httpx.create_ssl_context(),
+    )
+    assigner = Assigner(
+        engine=engine,
+        teams=teams,
+        handoffs=handoffs,
+        decisions=decisions,
+        deliveries=deliveries,
+        outbox=outbox,
+        metrics=platform.metrics,
+        clock=clock,
+        public_url=settings.api_url,
+    )
+    delivering = DeliveryWorker(
+        engine=engine,
+        deliveries=deliveries,
+        teams=teams,
+        transport=transport,
+        policy=settings.retry_policy,
+        lease=settings.delivery_lease,
+        concurrency=settings.delivery_concurrency,
+        endpoint_concurrency=settings.delivery_endpoint_concurrency,
+        metrics=platform.metrics,
+        clock=clock,
+    )
+
+    def assigned() -> None:
+        outbox.announce()
+        delivering.wake()
+
+    sweeper = Sweeper(assigner, interval=settings.sweep_interval, assigned=assigned)
+
+    def team_changed() -> None:
+        sweeper.wake()
+        delivering.wake()
+
+    handler = HandoffsHandler(
+        positions=positions,
+        teams=teams,
+        handoffs=handoffs,
+        deliveries=deliveries,
+        assigner=assigner,
+        outbox=outbox,
+        clock=clock,
+        assigned=assigned,
+    )
+    consuming = HandoffsWorker(log=platform.log, positions=positions, handler=handler, metrics=platform.metrics)
+    gauges = Gauges(handoffs=handoffs, deliveries=deliveries, outbox=outbox, metrics=platform.metrics, clock=clock)
+    router = create_router(
+        platform=platform,
+        settings=settings,
+        teams=teams,
+        handoffs=handoffs,
+        decisions=decisions,
+        deliveries=deliveries,
+        answers=Answers(engine=engine, handoffs=handoffs, outbox=outbox, clock=clock, freed=sweeper.wake),
+        setter=TeamSetter(
+            engine=engine, teams=teams, handoffs=handoffs, deliveries=deliveries, clock=clock, changed=team_changed
+        ),
+        replayed=delivering.wake,
+    )
+
+    async def readiness() -> tuple[str, ...]:
+        return (*await _database_missing(platform), *consuming.missing())
+
+    try:
+        yield Service(
+            name="router",
+            router=router,
+            workers={
+                "handoffs": consuming.run,
+                "queue": sweeper.run,
+                "deliveries": delivering.run,
+                "outbox": outbox.relay,
+                "gauges": gauges.run,
+            },
+            readiness=readiness,
+            liveness=consuming.hung,
+        )
+    finally:
+        await transport.aclose()
+
+
+async def _database_missing(platform: Platform) -> tuple[str, ...]:
+    try:
+        async with asyncio.timeout(2), platform.engine.connect() as connection:
+            await connection.execute(select(tables.team.c.version))
+    except Exception as error:
+        if passes(error):
+            return ("PostgreSQL cannot be reached",)
+        return ("the schema is missing; run `tandem db migrate`",)
+    return ()

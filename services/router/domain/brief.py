@@ -1,0 +1,226 @@
+"""The brief: what a rep needs to know before the first conversation, from what the scorer decided on.
+
+Nothing here is computed anew: scores, parts, stage and words are those of the decision.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from services.router.domain.brief_text import render_brief
+from services.router.domain.contact import company_of, email_of, name_of
+from services.router.domain.touch_words import touch_words
+from shared.durations import format_duration
+from shared.events.explanation import Part, Score
+from shared.events.handoff import HandoffReady, TouchSummary, Words
+from shared.events.touch import Campaign
+
+MOST_TOUCHES = 8
+MOST_WORDS = 10
+LONGEST_WORDS = 500  # characters
+MOST_PAGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The person."""
+
+    name: str
+    email: str
+    title: str
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The account."""
+
+    id: UUID | None
+    name: str
+    domain: str
+    industry: str
+    employees: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that the contact did, in words."""
+
+    at: datetime
+    words: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNow:
+    """Why the handoff came now, and not earlier."""
+
+    summary: str
+    touches: tuple[Reason, ...]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Where the contact is on the buyer's journey, and what that means for the first conversation."""
+
+    name: str
+    meaning: str
+    first_conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What brought the contact: keep the promise that the campaign made."""
+
+    first_campaign: Campaign | None
+    last_campaign: Campaign | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A score, and the parts that add up to it, largest first."""
+
+    score: float
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RespondWithin:
+    """How soon the agreement wants an answer. `by` is absent when only business hours count."""
+
+    within: str
+    within_seconds: int
+    hours: str
+    by: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """All of it; `text` says the same to people."""
+
+    who: Who
+    company: Company
+    why_now: WhyNow
+    stage: Journey | None
+    words: tuple[Words, ...]
+    promise: Promise
+    read: tuple[str, ...]
+    engagement: Explained
+    fit: Explained
+    touches: int
+    agreement: int
+    respond: RespondWithin
+    text: str = ""
+
+
+STAGES: Mapping[str, Journey] = MappingProxyType(
+    {
+        "first_thought": Journey(
+            name="first_thought",
+            meaning="Something made them think that it could be better; they are not looking yet.",
+            first_conversation="Ask what made them look up. Offer a view of the problem, not the product.",
+        ),
+        "passive_looking": Journey(
+            name="passive_looking",
+            meaning="They collect ideas, without a date and without a plan.",
+            first_conversation="Ask what they have seen so far, and what would make a change worth it.",
+        ),
+        "active_looking": Journey(
+            name="active_looking",
+            meaning="They compare ways to solve it, and something has happened that made them start.",
+            first_conversation="Ask what happened, what they have tried, and what they have ruled out.",
+        ),
+        "deciding": Journey(
+            name="deciding",
+            meaning="They weigh trade-offs between a few offers.",
+            first_conversation="Ask what must be true to decide, who decides with them, and by when.",
+        ),
+    }
+)
+
+
+def write_brief(ready: HandoffReady) -> Brief:
+    """Write the brief of a handoff."""
+    brief = Brief(
+        who=_who(ready),
+        company=_company(ready),
+        why_now=WhyNow(summary=_summary(ready), touches=_reasons(ready.recent)),
+        stage=STAGES.get(ready.stage or ""),
+        words=tuple(
+            Words(at=words.at, field=words.field, text=words.text[:LONGEST_WORDS]) for words in ready.words[:MOST_WORDS]
+        ),
+        promise=Promise(first_campaign=ready.first_campaign, last_campaign=ready.last_campaign),
+        read=_pages(ready.recent),
+        engagement=_explained(ready.engagement),
+        fit=_explained(ready.fit),
+        touches=ready.touches,
+        agreement=ready.agreement,
+        respond=_respond(ready),
+    )
+    return replace(brief, text=render_brief(brief))
+
+
+def _who(ready: HandoffReady) -> Who:
+    traits = ready.contact.traits
+    return Who(
+        name=name_of(ready.contact),
+        email=email_of(ready.contact),
+        title=_written(traits.get("title")),
+        phone=_written(traits.get("phone")),
+    )
+
+
+def _company(ready: HandoffReady) -> Company:
+    traits = ready.contact.account_traits
+    return Company(
+        id=ready.contact.account_id,
+        name=company_of(ready.contact),
+        domain=ready.contact.account_domain,
+        industry=_written(traits.get("industry")),
+        employees=_written(traits.get("employees")),
+    )
+
+
+def _summary(ready: HandoffReady) -> str:
+    scores = f"engagement {ready.engagement.score:.0f} and fit {ready.fit.score:.0f} of 100"
+    last = f" Last: {touch_words(ready.recent[0])}." if ready.recent else ""
+    match ready.reason:
+        case "hand_raise":
+            return f"Asked to talk to sales, with {scores}.{last}"
+        case "threshold":
+            return f"Crossed the agreed threshold with {scores}, after {ready.touches} touches.{last}"
+
+
+def _reasons(recent: Iterable[TouchSummary]) -> tuple[Reason, ...]:
+    counted = [touch for touch in recent if touch.rules]
+    return tuple(Reason(at=touch.at, words=touch_words(touch), rules=touch.rules) for touch in counted[:MOST_TOUCHES])
+
+
+def _pages(recent: Iterable[TouchSummary]) -> tuple[str, ...]:
+    pages = dict.fromkeys(touch.title or touch.path for touch in recent if touch.type == "page")
+    return tuple(page for page in pages if page)[:MOST_PAGES]
+
+
+def _explained(score: Score) -> Explained:
+    return Explained(
+        score=score.score, parts=tuple(sorted(score.parts, key=lambda part: abs(part.value), reverse=True))
+    )
+
+
+def _respond(ready: HandoffReady) -> RespondWithin:
+    within = timedelta(seconds=ready.respond.within_seconds)
+    return RespondWithin(
+        within=format_duration(within),
+        within_seconds=ready.respond.within_seconds,
+        hours=ready.respond.hours,
+        by=ready.decided_at + within if ready.respond.hours == "always" else None,
+    )
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""

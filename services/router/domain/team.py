@@ -1,0 +1,78 @@
+"""The team: who can be given handoffs, in which pools, and which endpoints are told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.agreement.model import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Rep:
+    """A person who can be given handoffs. `capacity` is how many may be open at once."""
+
+    name: str
+    email: str
+    capacity: int
+    away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A rep's part in a pool: weight 2 gets twice what weight 1 gets."""
+
+    rep: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Reps who share handoffs."""
+
+    name: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which handoffs go to which pool: all conditions on `contact.*` and `account.*` must hold."""
+
+    when: tuple[Condition, ...]
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where webhooks go. Serves the pools and reps that it names; naming none, it serves everybody."""
+
+    name: str
+    url: str
+    pools: tuple[str, ...] = ()
+    reps: tuple[str, ...] = ()
+    enabled: bool = True
+    secret: str | None = None  # None: keep the one there is, or make one
+
+    def serves(self, *, pool: str, rep: str) -> bool:
+        """Tell whether a handoff of this pool, given to this rep, is sent here."""
+        return not (self.pools or self.reps) or pool in self.pools or rep in self.reps
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Everything that decides who gets a handoff and who is told. Empty until somebody sets it up."""
+
+    version: int = 0
+    reps: tuple[Rep, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    default_pool: str | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    # What each pool owes each of its members; `turn` explains.
+    owed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def rep(self, name: str) -> Rep | None:
+        """Return the rep of that name."""
+        return next((rep for rep in self.reps if rep.name == name), None)
+
+    def pool(self, name: str) -> Pool | None:
+        """Return the pool of that name."""
+        return next((pool for pool in self.pools if pool.name == name), None)

@@ -1,0 +1,93 @@
+"""The message that a receiver gets: a Standard Webhooks envelope, rendered once and signed anew for each attempt."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from standardwebhooks import Webhook
+
+from services.router.domain.brief import Brief
+from services.router.domain.contact import contact_json
+from services.router.domain.team import Rep
+from shared.events.handoff import HandoffReady
+from shared.ids import derived_id
+
+LEAD_READY = "lead.sales_ready"
+USER_AGENT = "Tandem-Webhooks/1"
+
+SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent, to the byte, on every attempt. `id` is the `webhook-id`."""
+
+    id: str
+    body: bytes
+
+
+def message_id(handoff_id: UUID, assignment: int) -> str:
+    """Derive the `webhook-id`: one for each time that the handoff is given to somebody, counted from 1."""
+    return f"msg_{derived_id('webhook', handoff_id, assignment).hex}"
+
+
+def render_lead_ready(
+    ready: HandoffReady, *, rep: Rep, pool: str, brief: Brief, assignment: int, assigned_at: datetime, public_url: str
+) -> Message:
+    """Render the message that gives a rep a handoff."""
+    base = f"{public_url.rstrip('/')}/v1/handoffs/{ready.id}"
+    envelope = {
+        "type": LEAD_READY,
+        "timestamp": assigned_at,
+        "data": {
+            "handoff": {
+                "id": ready.id,
+                "state": "assigned",
+                "reason": ready.reason,
+                "agreement": ready.agreement,
+                "decided_at": ready.decided_at,
+                "assigned_at": assigned_at,
+                "assignment": assignment,
+            },
+            "rep": {"name": rep.name, "email": rep.email},
+            "pool": pool,
+            "contact": contact_json(ready.contact),
+            "brief": brief,
+            "answer": {
+                "accept": f"{base}/accept",
+                "reject": f"{base}/reject",
+                "reject_reasons": ready.reject_reasons,
+            },
+        },
+    }
+    return Message(id=message_id(ready.id, assignment), body=msgspec.json.encode(envelope))
+
+
+def sign(message: Message, *, secret: str, at: datetime) -> dict[str, str]:
+    """Return the headers that identify and sign one attempt. Raises ValueError for a secret that is not base64."""
+    signature = Webhook(secret).sign(message.id, at, message.body.decode())
+    return {
+        "webhook-id": message.id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
+    }
+
+
+def write_secret(random: bytes) -> str:
+    """Write random bytes as a secret."""
+    assert len(random) == SECRET_BYTES, f"a secret takes {SECRET_BYTES} bytes"
+    return f"whsec_{base64.b64encode(random).decode()}"
+
+
+def attempt_headers(message: Message, *, secret: str, at: datetime, traceparent: str | None) -> dict[str, str]:
+    """Return all headers of one attempt but those of the connection."""
+    return {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        # A compressed answer could be small to read and huge to keep.
+        "accept-encoding": "identity",
+        **sign(message, secret=secret, at=at),
+        **({"traceparent": traceparent} if traceparent else {}),
+    }

@@ -1,0 +1,123 @@
+"""Records of `handoffs` become handoffs in the queue, and opt-outs take them out: one transaction a fetch."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.assigning import ROUTER, Assigner
+from services.router.domain.handoff import State, Step, Taken, allows, take
+from services.router.reading import Intake, read_batches, reject
+from services.router.store.deliveries import DeliveryStore
+from services.router.store.handoffs import HandoffStore
+from services.router.store.teams import TeamStore
+from shared.clock import Clock
+from shared.log.records import Batch
+from shared.postgres.outbox import Outbox
+from shared.postgres.positions import Positions
+
+_EVERY_STATE = tuple(State)
+
+
+class HandoffsHandler:
+    """Handles fetches of `handoffs`. `assigned` is called after a commit that made deliveries."""
+
+    def __init__(
+        self,
+        *,
+        positions: Positions,
+        teams: TeamStore,
+        handoffs: HandoffStore,
+        deliveries: DeliveryStore,
+        assigner: Assigner,
+        outbox: Outbox,
+        clock: Clock,
+        assigned: Callable[[], None],
+    ) -> None:
+        self._positions = positions
+        self._teams = teams
+        self._handoffs = handoffs
+        self._deliveries = deliveries
+        self._assigner = assigner
+        self._outbox = outbox
+        self._clock = clock
+        self._assigned = assigned
+
+    async def handle(self, batches: Sequence[Batch]) -> None:
+        """Take in the records and assign what can be assigned."""
+        now = self._clock()
+        intake = read_batches(batches, now=now)
+        async with self._positions.transaction(batches) as connection:
+            await self._outbox.put(connection, intake.rejected)
+            if intake.handoffs or intake.opt_outs:
+                await self._take_in(connection, intake, now=now)
+        self._outbox.announce()
+        self._assigned()
+
+    async def set_aside(self, batch: Batch, error: Exception) -> None:
+        """Keep a record that broke the handler, and move past it."""
+        now = self._clock()
+        rejected = [
+            reject(record, reason="handler_failed", message=f"{type(error).__name__}: {error}", now=now)
+            for record in batch.records
+        ]
+        async with self._positions.transaction([batch]) as connection:
+            await self._outbox.put(connection, rejected)
+        self._outbox.announce()
+
+    async def _take_in(self, connection: AsyncConnection, intake: Intake, *, now: datetime) -> None:
+        team = await self._teams.lock(connection)
+        new = await self._handoffs.insert_new(connection, intake.handoffs, now=now)
+        await self._handoffs.save_steps(
+            connection,
+            [
+                Taken(
+                    handoff_id=handoff.ready.id,
+                    contact_id=handoff.ready.contact.id,
+                    number=0,
+                    at=now,
+                    step=None,
+                    before=None,
+                    after=State.READY,
+                    by=ROUTER,
+                )
+                for handoff in {handoff.ready.id: handoff for handoff in intake.handoffs}.values()
+                if handoff.ready.id in new
+            ],
+        )
+        newest: dict[UUID, datetime] = {}
+        for opt_out in intake.opt_outs:
+            newest[opt_out.contact_id] = max(opt_out.at, newest.get(opt_out.contact_id, opt_out.at))
+        await self._handoffs.opt_out(connection, newest.items())
+        contacts = {*newest, *(handoff.ready.contact.id for handoff in intake.handoffs)}
+        withdrawn = await self._withdraw(connection, contacts, now=now)
+        if new or withdrawn:
+            await self._assigner.assign(connection, team, now=now)
+
+    async def _withdraw(self, connection: AsyncConnection, contacts: set[UUID], *, now: datetime) -> int:
+        """End what was decided before its contact opted out, whichever of the two arrived first."""
+        unwanted = await self._handoffs.unwanted(connection, contacts, _EVERY_STATE)
+        if not unwanted:
+            return 0
+        withdrawing = allows(Step.WITHDRAW)
+        await self._handoffs.move(
+            connection,
+            [
+                Taken(
+                    handoff_id=handoff.id,
+                    contact_id=handoff.contact_id,
+                    number=handoff.steps + 1,
+                    at=now,
+                    step=Step.WITHDRAW,
+                    before=handoff.state,
+                    after=take(handoff.state, Step.WITHDRAW),
+                    by=ROUTER,
+                    rep=handoff.rep,
+                )
+                for handoff in unwanted
+                if handoff.state in withdrawing
+            ],
+        )
+        await self._deliveries.cancel(connection, [handoff.id for handoff in unwanted])
+        return len(unwanted)

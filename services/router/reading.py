@@ -1,0 +1,89 @@
+"""Reading records of `handoffs`: what can be understood, and what is set aside with its reason."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.router.store.handoffs import NewHandoff
+from shared.clock import require_aware
+from shared.events.handoff import ContactOptedOut, HandoffMessage, HandoffReady, decode_handoff
+from shared.events.rejected import Rejected, encode_rejected
+from shared.events.topics import TopicName
+from shared.ids import MessageId, message_id
+from shared.log.records import Batch, StoredRecord
+from shared.postgres.outbox import TRACE_HEADER, OutboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a fetch brought."""
+
+    handoffs: tuple[NewHandoff, ...]
+    opt_outs: tuple[ContactOptedOut, ...]
+    rejected: tuple[OutboxMessage, ...]
+
+
+def read_batches(batches: Iterable[Batch], *, now: datetime) -> Intake:
+    """Read every record. Nothing is dropped: what is not understood is rejected with its bytes."""
+    handoffs: list[NewHandoff] = []
+    opt_outs: list[ContactOptedOut] = []
+    rejected: list[OutboxMessage] = []
+    for record in (record for batch in batches for record in batch.records):
+        try:
+            message = read_message(record.value)
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            rejected.append(reject(record, reason="malformed", message=str(error), now=now))
+            continue
+        match message:
+            case HandoffReady():
+                trace = record.header(TRACE_HEADER)
+                handoffs.append(
+                    NewHandoff(
+                        ready=message,
+                        document=record.value,
+                        traceparent=trace.decode("ascii", "ignore") if trace else None,
+                    )
+                )
+            case ContactOptedOut():
+                opt_outs.append(message)
+    return Intake(handoffs=tuple(handoffs), opt_outs=tuple(opt_outs), rejected=tuple(rejected))
+
+
+def read_message(value: bytes) -> HandoffMessage:
+    """Read one record. Raises ValueError that says what is wrong."""
+    message = decode_handoff(value)
+    for instant in _instants(message):
+        require_aware(instant)
+    return message
+
+
+def reject(record: StoredRecord, *, reason: str, message: str, now: datetime) -> OutboxMessage:
+    """Return what keeps the record in `events.rejected`, under an identity that a repeat has too."""
+    partition = record.partition
+    identity = message_id(partition.topic, partition.number, record.offset, 0)
+    rejected = Rejected(
+        id=identity,
+        topic=partition.topic,
+        partition=partition.number,
+        offset=record.offset,
+        reason=reason,
+        message=message,
+        at=now,
+        original=record.value,
+        headers={name: value.decode("latin-1") for name, value in record.headers},
+    )
+    return OutboxMessage(
+        id=MessageId(identity),
+        topic=TopicName.EVENTS_REJECTED,
+        key=str(identity).encode(),
+        value=encode_rejected(rejected),
+    )
+
+
+def _instants(message: HandoffMessage) -> Sequence[datetime]:
+    match message:
+        case HandoffReady():
+            touches = [touch.at for touch in message.recent]
+            return [message.decided_at, *touches, *(words.at for words in message.words)]
+        case ContactOptedOut():
+            return [message.at]

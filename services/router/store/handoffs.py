@@ -1,0 +1,296 @@
+"""Handoffs: what came in, where each stands, and every step that it took."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.router.domain.handoff import OPEN, State, Taken
+from services.router.domain.queue import Assignment, Queued, Waiting
+from services.router.errors import HandoffMissing
+from services.router.store import tables
+from shared.events.handoff import HandoffReady, decode_handoff
+
+_handoff = tables.handoff.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewHandoff:
+    """A handoff as it came off the log."""
+
+    ready: HandoffReady
+    document: bytes
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A handoff and where it stands."""
+
+    id: UUID
+    contact_id: UUID
+    state: State
+    state_since: datetime
+    pool: str | None
+    rep: str | None
+    assignments: int
+    steps: int
+    reason: str | None
+    decided_at: datetime
+    created_at: datetime
+    ready: HandoffReady
+    traceparent: str | None
+
+
+class HandoffStore:
+    """All SQL about handoffs."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def insert_new(
+        self, connection: AsyncConnection, handoffs: Sequence[NewHandoff], *, now: datetime
+    ) -> set[UUID]:
+        """Put the handoffs in the queue and return which are new; the others were there already."""
+        statement = insert(tables.handoff).on_conflict_do_nothing(index_elements=["id"]).returning(_handoff.id)
+        unique = {handoff.ready.id: handoff for handoff in reversed(handoffs)}
+        rows = [
+            {
+                "id": handoff.ready.id,
+                "contact_id": handoff.ready.contact.id,
+                "state": State.READY,
+                "state_since": now,
+                "decided_at": handoff.ready.decided_at,
+                "created_at": now,
+                "document": handoff.document,
+                "traceparent": handoff.traceparent,
+            }
+            for handoff in unique.values()
+        ]
+        return set(await connection.scalars(statement, rows)) if rows else set()
+
+    async def opt_out(self, connection: AsyncConnection, contacts: Iterable[tuple[UUID, datetime]]) -> None:
+        """Remember that the contacts want to be left alone; the newest word of a contact counts."""
+        statement = insert(tables.opted_out)
+        at = tables.opted_out.c.at
+        statement = statement.on_conflict_do_update(
+            index_elements=["contact_id"], set_={"at": func.greatest(at, statement.excluded.at)}
+        )
+        rows = [{"contact_id": contact, "at": when} for contact, when in contacts]
+        if rows:
+            await connection.execute(statement, rows)
+
+    async def unwanted(
+        self, connection: AsyncConnection, contacts: Iterable[UUID], states: Iterable[State]
+    ) -> list[Handoff]:
+        """Lock and return the contacts' handoffs in these states that were decided before they opted out."""
+        return await self._locked(
+            connection,
+            select(tables.handoff)
+            .join(tables.opted_out, tables.opted_out.c.contact_id == _handoff.contact_id)
+            .where(
+                _handoff.contact_id.in_(list(contacts)),
+                _handoff.state.in_(list(states)),
+                _handoff.decided_at <= tables.opted_out.c.at,
+            ),
+        )
+
+    async def owned_by_others(
+        self, connection: AsyncConnection, reps: Sequence[str], states: Iterable[State]
+    ) -> list[Handoff]:
+        """Lock and return the handoffs in these states whose rep is not one of these."""
+        return await self._locked(
+            connection,
+            select(tables.handoff).where(_handoff.state.in_(list(states)), _handoff.rep.not_in(list(reps))),
+        )
+
+    async def _locked(self, connection: AsyncConnection, statement: Any) -> list[Handoff]:
+        rows = await connection.execute(statement.order_by(_handoff.id).with_for_update(of=tables.handoff))
+        return [_read(row) for row in rows]
+
+    async def lock(self, connection: AsyncConnection, handoff_id: UUID) -> Handoff:
+        """Return the handoff and keep it until the transaction ends. Raises HandoffMissing."""
+        statement = select(tables.handoff).where(_handoff.id == handoff_id).with_for_update()
+        row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise HandoffMissing(handoff_id)
+        return _read(row)
+
+    async def open_counts(self, connection: AsyncConnection) -> dict[str, int]:
+        """Return how many open handoffs each rep has."""
+        rows = await connection.execute(
+            select(_handoff.rep, func.count()).where(_handoff.state.in_(list(OPEN))).group_by(_handoff.rep)
+        )
+        return {rep: count for rep, count in rows if rep is not None}
+
+    async def queue(
+        self, connection: AsyncConnection, *, pools: Sequence[str], team_version: int, limit: int
+    ) -> list[Waiting]:
+        """Return what waits in these pools, or for a pool under this version of the team; oldest first."""
+        rows = await connection.execute(
+            select(tables.handoff)
+            .where(
+                _handoff.state == State.READY,
+                or_(_handoff.pool.in_(list(pools)), _handoff.team_version.is_distinct_from(team_version)),
+            )
+            .order_by(_handoff.created_at, _handoff.id)
+            .limit(limit)
+        )
+        return [
+            Waiting(
+                id=row.id,
+                contact_id=row.contact_id,
+                ready=_ready(row.document),
+                pool=row.pool,
+                team_version=row.team_version,
+                assignments=row.assignments,
+                steps=row.steps,
+                traceparent=row.traceparent,
+            )
+            for row in rows
+        ]
+
+    async def unowned(self) -> tuple[int, datetime | None]:
+        """Return how many handoffs are in the queue, and since when the oldest."""
+        async with self._engine.connect() as connection:
+            row = (
+                await connection.execute(
+                    select(func.count(), func.min(_handoff.state_since)).where(_handoff.state == State.READY)
+                )
+            ).one()
+            return row[0], row[1]
+
+    async def save_assigned(
+        self, connection: AsyncConnection, assigned: Sequence[Assignment], *, now: datetime
+    ) -> None:
+        """Give the handoffs to their reps."""
+        given = (
+            func.unnest(
+                bindparam("ids", [item.handoff.id for item in assigned], ARRAY(Uuid)),
+                bindparam("pools", [item.decision.route.pool for item in assigned], ARRAY(Text)),
+                bindparam("versions", [item.decision.team_version for item in assigned], ARRAY(Integer)),
+                bindparam("reps", [item.rep for item in assigned], ARRAY(Text)),
+            )
+            .table_valued("id", "pool", "version", "rep", name="given")
+            .render_derived()
+        )
+        await connection.execute(
+            update(tables.handoff)
+            .where(_handoff.id == given.c.id)
+            .values(
+                state=State.ASSIGNED,
+                state_since=now,
+                pool=given.c.pool,
+                team_version=given.c.version,
+                rep=given.c.rep,
+                assignments=_handoff.assignments + 1,
+                steps=_handoff.steps + 1,
+            )
+        )
+
+    async def save_queued(self, connection: AsyncConnection, queued: Sequence[Queued]) -> None:
+        """Note the pools that handoffs wait in."""
+        given = (
+            func.unnest(
+                bindparam("ids", [item.handoff.id for item in queued], ARRAY(Uuid)),
+                bindparam("pools", [item.decision.route.pool for item in queued], ARRAY(Text)),
+                bindparam("versions", [item.decision.team_version for item in queued], ARRAY(Integer)),
+            )
+            .table_valued("id", "pool", "version", name="given")
+            .render_derived()
+        )
+        await connection.execute(
+            update(tables.handoff)
+            .where(_handoff.id == given.c.id)
+            .values(pool=given.c.pool, team_version=given.c.version)
+        )
+
+    async def save_steps(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
+        """Append the steps to the history."""
+        if steps:
+            await connection.execute(
+                insert(tables.handoff_event),
+                [
+                    {
+                        "handoff_id": step.handoff_id,
+                        "number": step.number,
+                        "at": step.at,
+                        "step": step.step,
+                        "before": step.before,
+                        "after": step.after,
+                        "rep": step.rep,
+                        "by": step.by,
+                        "reason": step.reason,
+                        "note": step.note,
+                    }
+                    for step in steps
+                ],
+            )
+
+    async def move(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
+        """Bring locked handoffs to the state after their last step, and append the steps to the history."""
+        for step in steps:
+            values: dict[str, Any] = {"state": step.after, "state_since": step.at, "steps": step.number}
+            if step.reason is not None:
+                values["reason"] = step.reason
+            if step.after is State.READY:
+                values["rep"] = None
+            await connection.execute(update(tables.handoff).where(_handoff.id == step.handoff_id).values(**values))
+        await self.save_steps(connection, steps)
+
+    async def get(self, handoff_id: UUID) -> Handoff:
+        """Return the handoff. Raises HandoffMissing."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(tables.handoff).where(_handoff.id == handoff_id))).one_or_none()
+        if row is None:
+            raise HandoffMissing(handoff_id)
+        return _read(row)
+
+    async def history(self, handoff_id: UUID) -> list[Row[Any]]:
+        """Return the steps of a handoff, first to last."""
+        event = tables.handoff_event.c
+        async with self._engine.connect() as connection:
+            return list(
+                await connection.execute(
+                    select(tables.handoff_event).where(event.handoff_id == handoff_id).order_by(event.number)
+                )
+            )
+
+    async def page(self, *, states: Sequence[State], before: tuple[datetime, UUID] | None, limit: int) -> list[Handoff]:
+        """Return handoffs, newest first, those before the cursor."""
+        statement = select(tables.handoff).order_by(_handoff.created_at.desc(), _handoff.id.desc()).limit(limit)
+        if states:
+            statement = statement.where(_handoff.state.in_(list(states)))
+        if before:
+            statement = statement.where(tuple_(_handoff.created_at, _handoff.id) < tuple_(*before))
+        async with self._engine.connect() as connection:
+            return [_read(row) for row in await connection.execute(statement)]
+
+
+def _read(row: Row[Any]) -> Handoff:
+    return Handoff(
+        id=row.id,
+        contact_id=row.contact_id,
+        state=State(row.state),
+        state_since=row.state_since,
+        pool=row.pool,
+        rep=row.rep,
+        assignments=row.assignments,
+        steps=row.steps,
+        reason=row.reason,
+        decided_at=row.decided_at,
+        created_at=row.created_at,
+        ready=_ready(row.document),
+        traceparent=row.traceparent,
+    )
+
+
+def _ready(document: bytes) -> HandoffReady:
+    message = decode_handoff(document)
+    assert isinstance(message, HandoffReady), "only ready handoffs are stored"
+    return message

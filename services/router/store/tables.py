@@ -1,0 +1,161 @@
+"""The tables of the router's schema, as `deploy/migrations/versions/0004_router.py` makes them."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from shared.postgres.outbox import outbox_table
+from shared.postgres.positions import position_table
+
+metadata = MetaData(schema="router")
+
+position = position_table(metadata)
+outbox = outbox_table(metadata)
+
+# One row. Whoever assigns handoffs or changes the team holds its lock, so capacity and turns are never raced for.
+team = Table(
+    "team",
+    metadata,
+    Column("only", Boolean, CheckConstraint('"only"', name="team_is_one_row"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("owed", JSONB, nullable=False),
+    Column("changed_at", DateTime(timezone=True)),
+    Column("changed_by", Text),
+    postgresql_with={"fillfactor": 50},
+)
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),  # as the team says
+    Column("removed", Boolean, nullable=False, server_default=false()),
+    Column("disabled_at", DateTime(timezone=True)),  # by the receiver's 410; a new team clears it
+    Column("paused_until", DateTime(timezone=True)),  # by the receiver's Retry-After
+)
+
+# What was handed over, and where it stands. `document` is the record as it came: it may hold what jsonb refuses.
+handoff = Table(
+    "handoff",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("contact_id", UUID(as_uuid=True), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_since", DateTime(timezone=True), nullable=False),
+    Column("pool", Text),
+    Column("team_version", Integer),  # under which the pool was chosen
+    Column("rep", Text),
+    Column("assignments", SmallInteger, nullable=False, server_default=text("0")),
+    Column("steps", SmallInteger, nullable=False, server_default=text("0")),
+    Column("reason", Text),  # of a rejection
+    Column("decided_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("traceparent", Text),
+    Index("handoff_newest", "created_at", "id"),
+    Index("handoff_of_contact", "contact_id"),
+    Index("handoff_queue", "created_at", "id", postgresql_where=text("state = 'ready'")),
+    Index(
+        "handoff_open",
+        "rep",
+        postgresql_where=text("state IN ('assigned', 'accepted', 'reassigned', 'escalated')"),
+    ),
+    postgresql_with={"fillfactor": 80},
+)
+
+handoff_event = Table(
+    "handoff_event",
+    metadata,
+    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("step", Text),  # absent: the handoff came in
+    Column("before", Text),
+    Column("after", Text, nullable=False),
+    Column("rep", Text),
+    Column("by", Text, nullable=False),
+    Column("reason", Text),
+    Column("note", Text),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True),  # the assignment that it made or was to make
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("document", JSONB, nullable=False),
+)
+
+opted_out = Table(
+    "opted_out",
+    metadata,
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("endpoint", Text, ForeignKey("router.endpoint.name"), nullable=False),
+    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE"), nullable=False),
+    Column("contact_id", UUID(as_uuid=True), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("lease_id", UUID(as_uuid=True)),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("cancelled", Boolean, nullable=False, server_default=false()),  # while an attempt was under way
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("failures", SmallInteger, nullable=False, server_default=text("0")),  # in a row, since created or replayed
+    Column("last_outcome", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("body", LargeBinary, nullable=False),
+    Column("traceparent", Text),
+    Index("delivery_due", "endpoint", "due_at", "id", postgresql_where=text("state = 'pending'")),
+    Index("delivery_leased", "lease_until", postgresql_where=text("state = 'sending'")),
+    Index("delivery_newest", "created_at", "id"),
+    Index("delivery_of_handoff", "handoff_id"),
+    Index("delivery_of_contact", "contact_id", postgresql_where=text("state IN ('pending', 'sending')")),
+    Index("delivery_message", "message_id", "endpoint", unique=True),
+    postgresql_with={
+        "fillfactor": 70,
+        "autovacuum_vacuum_scale_factor": 0.01,
+        "autovacuum_vacuum_cost_delay": 0,
+    },
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", UUID(as_uuid=True), ForeignKey("router.delivery.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("duration_ms", Float, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("error", Text, nullable=False),
+    Column("response", Text, nullable=False),  # the beginning of the body
+    Column("peer", Text, nullable=False),  # address that was dialled
+    Column("next_attempt_at", DateTime(timezone=True)),
+)

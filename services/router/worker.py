@@ -1,0 +1,137 @@
+"""The router's loops: consume handoffs, sweep the queue, look at the gauges. Delivering has a file of its own."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
+
+import structlog
+
+from services.router.assigning import QUEUE_BATCH, Assigner
+from services.router.handlers import HandoffsHandler
+from services.router.store.deliveries import DeliveryStore
+from services.router.store.handoffs import HandoffStore
+from shared.clock import Clock
+from shared.events.topics import TopicName
+from shared.log.protocol import EventLog
+from shared.log.worker import ConsumerWorker
+from shared.postgres.engine import passes
+from shared.postgres.outbox import Outbox
+from shared.postgres.positions import Positions
+from shared.stopping import wait_for_any
+from shared.telemetry.metrics import Metrics
+
+GROUP = "router"
+MAX_RECORDS = 200  # a handoff is some kilobytes, and its transaction holds the lock of the team
+GAUGE_INTERVAL = timedelta(seconds=5)
+HUNG = timedelta(minutes=2)  # without a round of the loop
+
+
+class HandoffsWorker:
+    """Consumes `handoffs`."""
+
+    def __init__(self, *, log: EventLog, positions: Positions, handler: HandoffsHandler, metrics: Metrics) -> None:
+        self._log = log
+        self._positions = positions
+        self._handler = handler
+        self._metrics = metrics
+        self._worker: ConsumerWorker | None = None
+        self._stalled: Callable[[], tuple[str, ...]] | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Consume until told to stop, then leave the group."""
+        async with self._log.consume(GROUP, [TopicName.HANDOFFS], self._positions.claim) as consumer:
+            self._stalled = consumer.stalled
+            self._worker = ConsumerWorker(
+                "router.handoffs",
+                consumer,
+                handle=self._handler.handle,
+                set_aside=self._handler.set_aside,
+                metrics=self._metrics,
+                max_records=MAX_RECORDS,
+            )
+            await self._worker.run(stopping)
+
+    def missing(self) -> tuple[str, ...]:
+        """Return what keeps the worker from consuming, one line each."""
+        if self._worker is None or self._stalled is None:
+            return ("has not joined the group of handoffs yet",)
+        return self._stalled()
+
+    def hung(self) -> tuple[str, ...]:
+        """Return a line when the loop has not come round for long."""
+        if self._worker is None:
+            return ()
+        idle = monotonic() - self._worker.last_progress
+        return (f"handoffs: no round for {idle:.0f} s",) if idle > HUNG.total_seconds() else ()
+
+
+class Sweeper:
+    """Looks at the queue when something changed, and at intervals; no handoff waits longer than it must."""
+
+    def __init__(self, assigner: Assigner, *, interval: timedelta, assigned: Callable[[], None]) -> None:
+        self._assigner = assigner
+        self._interval = interval
+        self._assigned = assigned
+        self._wake = asyncio.Event()
+        self._logger = structlog.get_logger().bind(worker="router.queue")
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Sweep until told to stop."""
+        while not stopping.is_set():
+            self._wake.clear()
+            looked_at = 0
+            try:
+                looked_at = await self._assigner.sweep()
+            except Exception as error:
+                if not passes(error):
+                    raise
+                self._logger.warning("queue.waits", reason=str(error))
+            if looked_at:
+                self._assigned()
+            if looked_at < QUEUE_BATCH:
+                await wait_for_any(self._wake, stopping, timeout=self._interval)
+
+
+class Gauges:
+    """Measures what waits."""
+
+    def __init__(
+        self,
+        *,
+        handoffs: HandoffStore,
+        deliveries: DeliveryStore,
+        outbox: Outbox,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._handoffs = handoffs
+        self._deliveries = deliveries
+        self._outbox = outbox
+        self._metrics = metrics
+        self._clock = clock
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Measure until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.measure()
+            except Exception as error:
+                if not passes(error):
+                    raise
+            await wait_for_any(stopping, timeout=GAUGE_INTERVAL)
+
+    async def measure(self) -> None:
+        """Measure once."""
+        now = self._clock()
+        count, since = await self._handoffs.unowned()
+        self._metrics.handoffs_unowned.set(count)
+        self._metrics.handoffs_oldest_unowned_seconds.set(max(0.0, (now - since).total_seconds()) if since else 0)
+        self._metrics.deliveries_waiting.set(await self._deliveries.waiting())
+        messages, age = await self._outbox.waiting(now)
+        self._metrics.outbox_waiting.labels("router").set(messages)
+        self._metrics.outbox_oldest_seconds.labels("router").set(age.total_seconds())
