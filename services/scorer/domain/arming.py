@@ -87,6 +87,7 @@ class Arming(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: ArmingKind = ArmingKind.ARMED
     handoff_id: UUID | None = None  # the latest handoff; feedback about earlier ones changes nothing
     reason: Reason | None = None  # of that handoff
+    level: float = 0.0  # engagement below which an open or closed handoff arms the contact again
     rearms_at: int | None = None  # when it becomes armed if nothing else happens; None: never
     since: int | None = None  # of an armed contact: when it became so
     before: ArmingKind | None = None  # of an armed contact: what it was until then
@@ -95,32 +96,32 @@ class Arming(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the arming as it is at the instant."""
         if self.kind is ArmingKind.ARMED:
             if self.since is not None and self.before is not None and instant < self.since:
-                return type(self)(self.before, self.handoff_id, self.reason, rearms_at=self.since)
+                return msgspec.structs.replace(self, kind=self.before, rearms_at=self.since, since=None, before=None)
             return self
         if self.rearms_at is None or instant < self.rearms_at:
             return self
         event = ArmingEvent.COOL_DOWN_OVER if self.kind is ArmingKind.COOLING else ArmingEvent.FELL_BELOW
         after = step(self.kind, event)
-        return type(self)(after, self.handoff_id, self.reason, since=self.rearms_at, before=self.kind)
+        return msgspec.structs.replace(self, kind=after, rearms_at=None, since=self.rearms_at, before=self.kind)
 
-    def handed_off(self, handoff_id: UUID, reason: Reason) -> Self:
+    def handed_off(self, handoff_id: UUID, reason: Reason, *, level: float) -> Self:
         """Return it after a handoff. Raises IllegalStepError."""
-        return type(self)(step(self.kind, ArmingEvent.HANDOFF), handoff_id, reason)
+        return type(self)(step(self.kind, ArmingEvent.HANDOFF), handoff_id, reason, level)
 
     def recycled(self, *, until: int) -> Self:
         """Return it after sales gave the contact back, to be left alone until the instant."""
         after = step(self.kind, ArmingEvent.RECYCLED)
         if self.kind is ArmingKind.COOLING and self.rearms_at is not None:
             until = max(until, self.rearms_at)
-        return type(self)(after, self.handoff_id, self.reason, rearms_at=until)
+        return type(self)(after, self.handoff_id, self.reason, self.level, rearms_at=until)
 
     def closed(self) -> Self:
         """Return it after the handoff was won or lost."""
         return msgspec.structs.replace(self, kind=step(self.kind, ArmingEvent.CLOSED))
 
-    def falling(self, at: int | None) -> Self:
-        """Return it with the instant at which engagement will fall below the re-arm level."""
-        return self if at == self.rearms_at else msgspec.structs.replace(self, rearms_at=at)
+    def falling(self, at: int | None, *, level: float) -> Self:
+        """Return it with the instant at which engagement will fall below the level."""
+        return msgspec.structs.replace(self, rearms_at=at, level=level)
 
     @property
     def falls(self) -> bool:

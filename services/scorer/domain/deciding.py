@@ -12,7 +12,7 @@ from uuid import UUID
 from services.scorer.domain.arming import Reason
 from services.scorer.domain.cooling import falls_below
 from services.scorer.domain.counting import count, learn, start_counting
-from services.scorer.domain.engagement import group_sums
+from services.scorer.domain.engagement import group_sums, within_caps
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import from_micros, to_micros
 from services.scorer.domain.readiness import Assessment, assess, may_be_ready
@@ -61,7 +61,9 @@ def take_touch(contact_id: UUID, state: ContactState, touch: Touch, terms: Terms
         and not fit(state, terms).disqualified_by
     ):
         assessment = assess(state, terms, at)
-        decisions.append(_hand_off(contact_id, state, assessment, at=at, reason="hand_raise", touch_id=touch.id))
+        decisions.append(
+            _hand_off(contact_id, state, terms, assessment=assessment, at=at, reason="hand_raise", touch_id=touch.id)
+        )
     else:
         decisions += _decide_threshold(contact_id, state, terms, at=at, touch_id=touch.id)
     _foresee_fall(state, terms, at)
@@ -114,15 +116,24 @@ def _decide_threshold(
     assessment = assess(state, terms, at)
     if not assessment.ready:
         return []
-    return [_hand_off(contact_id, state, assessment, at=at, reason="threshold", touch_id=touch_id)]
+    return [_hand_off(contact_id, state, terms, assessment=assessment, at=at, reason="threshold", touch_id=touch_id)]
 
 
 def _hand_off(
-    contact_id: UUID, state: ContactState, assessment: Assessment, *, at: int, reason: Reason, touch_id: UUID | None
+    contact_id: UUID,
+    state: ContactState,
+    terms: Terms,
+    *,
+    assessment: Assessment,
+    at: int,
+    reason: Reason,
+    touch_id: UUID | None,
 ) -> Handoff:
+    # Who asks for sales may do so below the re-arm level; falling is then falling by the same share.
+    share = min(1.0, assessment.engagement.score / terms.threshold)
     # Under the touch that tipped it, or under the version: deciding the same again is the same handoff.
     handoff_id = derived_id("handoff", contact_id, touch_id or f"agreement {state.agreement}")
-    state.arming = state.arming.handed_off(handoff_id, reason)
+    state.arming = state.arming.handed_off(handoff_id, reason, level=share * terms.rearm_below)
     return Handoff(
         id=handoff_id,
         contact=ContactSnapshot(
@@ -143,9 +154,10 @@ def _hand_off(
 
 
 def _foresee_fall(state: ContactState, terms: Terms, at: int) -> None:
-    """Note when engagement will fall below the re-arm level, if nothing more happens."""
+    """Note when engagement will fall far enough to arm the contact again, if nothing more happens."""
     arming = state.arming
     if arming.falls:
         sums = group_sums(state, terms, at)
-        after = falls_below(sums, terms.caps, level=terms.rearm_below, half_life=terms.half_life)
-        state.arming = arming.falling(None if after is None else at + after)
+        level = terms.rearm_below if within_caps(sums, terms) >= terms.rearm_below else arming.level
+        after = falls_below(sums, terms.caps, level=level, half_life=terms.half_life)
+        state.arming = arming.falling(None if after is None else at + after, level=level)

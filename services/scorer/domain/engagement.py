@@ -6,6 +6,7 @@ Two pricing views, both half decayed at 1.5, of 10 points are 15; with page view
 parts are 15, 45 and the cap's -5: together 55.
 """
 
+from collections.abc import Iterable
 from math import exp2, fsum, ldexp
 
 from services.scorer.domain.decay import MOST_DOUBLINGS
@@ -60,9 +61,6 @@ def group_sums(state: ContactState, terms: Terms, at: int) -> list[float]:
     return sums
 
 
-def estimate(state: ContactState, terms: Terms, at: int) -> float:
-    """Return what the rules earn at the instant, without parts, bounds and opt-out.
-
-    It is off by rounding only: no more than a millionth.
-    """
-    return sum(map(min, group_sums(state, terms, at), terms.caps))
+def within_caps(sums: Iterable[float], terms: Terms) -> float:
+    """Return what the groups add up to. Without bounds, parts and opt-out; off by rounding, less than a millionth."""
+    return sum(map(min, sums, terms.caps))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.scorer.domain.arming import ArmingKind
-from services.scorer.domain.engagement import engagement, estimate
+from services.scorer.domain.engagement import engagement, group_sums, within_caps
 from services.scorer.domain.fit import fit
 from services.scorer.domain.stage import reaches, stage
 from services.scorer.domain.state import ContactState
@@ -11,7 +11,7 @@ from services.scorer.domain.terms import Terms
 from shared.agreement.model import Stage
 from shared.events.explanation import Score
 
-_ESTIMATE_ERROR = 1e-3  # far more than `estimate` can be off
+_ESTIMATE_ERROR = 1e-3  # far more than `within_caps` can be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def may_be_ready(state: ContactState, terms: Terms, at: int) -> bool:
     return (
         state.touches >= ready.touches
         and not state.is_opted_out
-        and estimate(state, terms, at) >= ready.engagement - _ESTIMATE_ERROR
+        and within_caps(group_sums(state, terms, at), terms) >= ready.engagement - _ESTIMATE_ERROR
         and reaches(stage(state, terms, at), ready.stage)
         and fit(state, terms).score.score >= terms.least_fit
     )
