@@ -44,6 +44,7 @@ async def open_stack(log: str, *, run: tuple[str, ...] = SERVICES) -> AsyncItera
     keys = {role: f"{role}_{secrets.token_hex(16)}" for role in roles}
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="tandem-bench-")))
+        directory.chmod(0o711)  # for PostgreSQL's own account, when root runs the benchmark
         entries = [{"role": role, "name": role, "key": key} for role, key in keys.items()]
         entries[0]["kind"] = "web"
         keys_file = directory / "keys.yaml"
@@ -87,7 +88,8 @@ async def _prepare(stack: Stack) -> None:
     await TandemClient(scorer, stack.keys["sales"]).sign(draft["version"])
     team = {
         "reps": [{"name": "Robin", "email": "robin@example.com", "capacity": 1_000_000}],
-        "pools": [{"name": "everyone", "members": [{"rep": "robin@example.com"}]}],
+        "pools": [{"name": "everyone", "members": [{"rep": "Robin"}]}],
+        "default_pool": "everyone",
         "endpoints": [{"name": "crm", "url": stack.receiver.url}],
     }
     applied = await TandemClient(router, stack.keys["admin"]).apply_team(yaml.safe_dump(team))

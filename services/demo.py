@@ -33,6 +33,7 @@ async def run_demo(*, pace_seconds: float, console: Console) -> bool:
     keys = {entry.role: entry.key for entry in read_keys(EXAMPLES / "keys.yaml")}
     console.print("Starting PostgreSQL, ingest, scorer and router ...")
     with tempfile.TemporaryDirectory(prefix="tandem-demo-") as directory:
+        Path(directory).chmod(0o711)  # for PostgreSQL's own account, when root runs the demo
         async with (
             open_demo_receiver() as receiver,
             _running(Path(directory)) as url,

@@ -42,9 +42,9 @@ class Standalone:
 async def open_standalone(database_url: str, **overrides: Any) -> AsyncIterator[Standalone]:
     """Migrate the database, create the topics and open ingest, scorer and router on one platform."""
     overrides = {"database_url": database_url, **overrides}
-    ingest_settings = load_settings(IngestSettings, **overrides)
-    scorer_settings = load_settings(ScorerSettings, **overrides)
-    router_settings = load_settings(RouterSettings, **overrides)
+    ingest_settings = load_settings(IngestSettings, **_known_to(IngestSettings, overrides))
+    scorer_settings = load_settings(ScorerSettings, **_known_to(ScorerSettings, overrides))
+    router_settings = load_settings(RouterSettings, **_known_to(RouterSettings, overrides))
     await migrate(database_url)
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(open_platform(ingest_settings, name="tandem"))
@@ -55,6 +55,10 @@ async def open_standalone(database_url: str, **overrides: Any) -> AsyncIterator[
             await stack.enter_async_context(open_router(router_settings, platform)),
         )
         yield Standalone(services=services, platform=platform, settings=ingest_settings)
+
+
+def _known_to(kind: type[SharedSettings], overrides: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in overrides.items() if name in kind.model_fields}
 
 
 async def create_topics(log: EventLog, settings: SharedSettings) -> list[Topic]:

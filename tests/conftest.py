@@ -1,15 +1,13 @@
 """What tests of every kind may ask for: real servers, and a database of their own."""
 
-import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from shared.postgres.migrate import migrate
-from tests.support.kafka import KafkaServer, KafkaUnavailable, running_kafka
+from tests.support.kafka import KafkaServer, kafka_or_skip
 from tests.support.postgres import PostgresServer, running_postgres
 
 
@@ -39,16 +37,19 @@ async def database_url(postgres_server: PostgresServer, migrated_template: str) 
     await postgres_server.drop_database(name)
 
 
+@pytest_asyncio.fixture
+async def empty_database_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """The URL of a database that was never migrated."""
+    name = f"empty_{uuid4().hex}"
+    await postgres_server.create_database(name)
+    yield postgres_server.url(name)
+    await postgres_server.drop_database(name)
+
+
 @pytest_asyncio.fixture(scope="session")
 async def kafka_server() -> AsyncIterator[KafkaServer]:
     """The broker that the session shares. Where none can be had the test is skipped, in CI it fails."""
-    async with AsyncExitStack() as stack:
-        try:
-            server = await stack.enter_async_context(running_kafka())
-        except KafkaUnavailable as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(str(error))
+    async with kafka_or_skip() as server:
         yield server
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from services.client import TandemClient
 from services.demo_receiver import DemoReceiver, open_demo_receiver
-from tests.support.kafka import running_kafka
+from tests.support.kafka import empty_kafka
 from tests.support.processes import ROOT
 
 
@@ -51,7 +51,7 @@ async def install(database_url: str, tmp_path: Path) -> Install:
 @pytest_asyncio.fixture
 async def own_kafka() -> AsyncIterator[str]:
     """A Kafka of the test's own, since the names of the topics are fixed."""
-    async with running_kafka() as kafka:
+    async with empty_kafka() as kafka:
         yield kafka.bootstrap
 
 
@@ -71,10 +71,14 @@ def open_directory() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture(params=["postgres", "kafka"])
-def log(request: pytest.FixtureRequest) -> str:
-    """The name of the backend: the test runs on both."""
-    return str(request.param)
+@pytest_asyncio.fixture(params=["postgres", "kafka"])
+async def install_on_each_log(request: pytest.FixtureRequest, install: Install) -> AsyncIterator[Install]:
+    """An install, once with its log in PostgreSQL and once on a Kafka of its own."""
+    if request.param == "postgres":
+        yield install
+        return
+    async with empty_kafka() as kafka:
+        yield install.on_kafka(kafka.bootstrap)
 
 
 async def sign_agreement(url: str, keys: dict[str, str], text: str | None = None) -> int:
@@ -91,7 +95,8 @@ async def apply_team(url: str, keys: dict[str, str], receiver: DemoReceiver, *, 
     """Set up one rep, one pool, and the receiver as the endpoint."""
     team = {
         "reps": [{"name": "Robin", "email": "robin@example.com", "capacity": capacity}],
-        "pools": [{"name": "everyone", "members": [{"rep": "robin@example.com"}]}],
+        "pools": [{"name": "everyone", "members": [{"rep": "Robin"}]}],
+        "default_pool": "everyone",
         "endpoints": [{"name": "crm", "url": receiver.url}],
     }
     applied = await TandemClient(url, keys["admin"]).apply_team(yaml.safe_dump(team))

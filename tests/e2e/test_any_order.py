@@ -34,10 +34,9 @@ def month(dice: random.Random) -> list[dict[str, Any]]:
     return touches
 
 
-async def test_the_same_touches_in_twenty_orders(install: Install, log: str, request: pytest.FixtureRequest) -> None:
+async def test_the_same_touches_in_twenty_orders(install_on_each_log: Install) -> None:
     """Twenty contacts get the same touches, each in another order and many twice, and have one score to 1e-9."""
-    if log == "kafka":
-        install = install.on_kafka(request.getfixturevalue("own_kafka"))
+    install = install_on_each_log
     dice = random.Random(3)
     touches = month(dice)
     async with running_tandem("up", settings=install.settings, log=install.directory / "tandem.log") as tandem:

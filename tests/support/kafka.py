@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.events.topics import TopicName
 from shared.postgres.embedded import free_port
+from tests.support.waiting import until
 
 EXTERNAL_BOOTSTRAP = "TANDEM_TEST_KAFKA_BOOTSTRAP"
 
@@ -148,6 +151,39 @@ def _free_ports(count: int, besides: list[int]) -> list[int]:
         if (port := free_port()) not in [*ports, *besides]:
             ports.append(port)
     return ports
+
+
+@asynccontextmanager
+async def kafka_or_skip() -> AsyncIterator[KafkaServer]:
+    """Run a broker; where none can be had, skip the test with the reason, or fail it in CI."""
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(running_kafka())
+        except KafkaUnavailable as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(str(error))
+        yield server
+
+
+@asynccontextmanager
+async def empty_kafka() -> AsyncIterator[KafkaServer]:
+    """Run a broker without any of Tandem's topics, whose names are fixed; of one that was named, delete them."""
+    async with kafka_or_skip() as server:
+        admin = AIOKafkaAdminClient(bootstrap_servers=server.bootstrap)
+        await admin.start()
+        try:
+            old = sorted(set(await admin.list_topics()) & set(TopicName))
+            if old:
+                await admin.delete_topics(old)
+
+            async def gone() -> bool:
+                return not set(await admin.list_topics()) & set(TopicName)
+
+            await until(gone, what="the old topics deleted")
+        finally:
+            await admin.close()
+        yield server
 
 
 async def _format(directory: Path, ports: list[tuple[int, int]]) -> None:
