@@ -62,8 +62,9 @@ def passes(error: BaseException) -> bool:
             return error.connection_invalidated or passes(error.driver_exception)
         case asyncpg.PostgresError():
             return (error.sqlstate or "")[:2] in _PASSING_STATES
-        case asyncpg.InterfaceError():
-            return not isinstance(error, ValueError)  # a value that does not fit its column never will
+        case asyncpg.InterfaceError() | asyncpg.InternalClientError():
+            # A connection that breaks at the wrong moment; but a value that does not fit its column never will.
+            return not isinstance(error, ValueError)
         case OSError() | PoolTimeout() | TimeoutError():
             return True
         case _:
