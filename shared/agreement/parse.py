@@ -155,8 +155,14 @@ def _when(reader: Reader, node: yaml.Node | None, key: str, fields: tuple[str, .
     for name, value, at in reader.entries(node, key):
         field = str(name.value)
         if not any(_names(known, field) for known in fields):
-            known_names = [f"{known}<name>" if known.endswith(".") else known for known in fields]
-            reader.unknown(name, at, field, kind="field", known=known_names)
+            rest = field.partition(".")[2] or "<name>"
+            reader.unknown(
+                name,
+                at,
+                field,
+                kind="field",
+                known=[f"{known}{rest}" if known.endswith(".") else known for known in fields],
+            )
         conditions.append(Condition(field=field, any_of=_patterns(reader, value, at)))
     if isinstance(node, yaml.MappingNode) and not node.value:
         reader.wrong(node, key, "expected at least one condition, such as name: Form Submitted")
