@@ -52,15 +52,18 @@ def agreement_check(file: Path) -> None:
 
     Example: tandem agreement check examples/agreement.yaml
     """
-    from shared.agreement.parse import AgreementError, parse_agreement
+    from shared.agreement.hashing import content_hash
+    from shared.agreement.model import Agreement
+    from shared.agreement.parse import parse_agreement
 
-    try:
-        parsed = parse_agreement(_read(file))
-    except AgreementError as error:
-        for mistake in error.mistakes:
-            problems.print(f"{file}:{mistake}", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from None
-    out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {parsed.content_hash[:12]}")
+    parsed = parse_agreement(_read(file))
+    if not isinstance(parsed, Agreement):
+        for mistake in parsed:
+            where = f"{file}:{mistake.line}:{mistake.column}"
+            problems.print(f"{where}: {mistake.message}", soft_wrap=True, highlight=False, markup=False)
+        raise typer.Exit(1)
+    digest = content_hash(parsed)[:12]
+    out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {digest}", soft_wrap=True)
 
 
 @agreement.command("propose")

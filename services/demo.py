@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -86,7 +87,8 @@ async def _running(directory: Path) -> AsyncIterator[str]:
             )
         )
         try:
-            await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {running, ready}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             yield ready.result() if ready.done() else await _failed(running)
         finally:
             stopping.set()

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shared.runtime import listen
+from shared.runtime import HttpServer, listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ async def open_demo_receiver() -> AsyncIterator[DemoReceiver]:
     with contextlib.closing(listen("127.0.0.1", 0)) as sock:
         receiver = DemoReceiver(url=f"http://127.0.0.1:{sock.getsockname()[1]}/leads")
         app = Starlette(routes=[Route("/leads", receiver.receive, methods=["POST"])])
-        server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # the demo handles Ctrl-C
+        server = HttpServer(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
         serving = asyncio.create_task(server.serve([sock]))
         try:
             yield receiver

@@ -26,7 +26,7 @@ class WorkerFailed(Exception):
     """Raised with the name of the worker whose failure ended the run."""
 
 
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """A uvicorn server that leaves signals to us."""
 
     @contextlib.contextmanager
@@ -70,7 +70,7 @@ async def run(
         h11_max_incomplete_event_size=65536,
         server_header=False,
     )
-    server = _Server(config)
+    server = HttpServer(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError):  # not the main thread: the caller stops us

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from services.client import TandemClient
+from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
 from shared.events.handoff import HandoffReady, decode_handoff
 from shared.events.touch import Touch, decode_touches
@@ -85,6 +86,7 @@ async def test_the_scorer_is_killed_twenty_times_under_load(install: Install, ow
     touches, contacts, handoffs, as_of = raw
 
     agreement = parse_agreement((ROOT / "examples/agreement.yaml").read_text())
+    assert isinstance(agreement, Agreement)
     scores, leads = expected(touches, agreement, as_of=as_of)
     assert len(contacts) == CONTACTS
     for contact in contacts:
@@ -116,7 +118,7 @@ async def everything(
             return list(page["contacts"])
 
         async def counted() -> bool:
-            return sum(contact["touches"] for contact in await contacts()) >= EVENTS
+            return sum(int(contact["touches"]) for contact in await contacts()) >= EVENTS
 
         await until(counted, seconds=90, what=lambda: f"all counted\n{ingest.log_text()}\n{scorer.log_text()}")
         await until(lambda: outbox_empty(api), seconds=20, what="the outbox relayed")
