@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 from sqlalchemy import select
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from services.router.answering import Answers
 from services.router.api import create_router
@@ -14,7 +15,6 @@ from services.router.delivering import DeliveryWorker
 from services.router.handlers import HandoffsHandler
 from services.router.settings import RouterSettings
 from services.router.store import tables
-from services.router.store.decisions import DecisionStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
@@ -22,7 +22,6 @@ from services.router.team_setting import TeamSetter
 from services.router.transport import Transport
 from services.router.worker import Gauges, HandoffsWorker, Sweeper
 from shared.platform import Platform
-from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
 from shared.service import Service
@@ -32,7 +31,7 @@ from shared.service import Service
 async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIterator[Service]:
     """Open the router. Connections to endpoints close with it."""
     engine, clock = platform.engine, platform.clock
-    teams, handoffs, decisions = TeamStore(engine), HandoffStore(engine), DecisionStore(engine)
+    teams, handoffs = TeamStore(engine), HandoffStore(engine)
     deliveries = DeliveryStore(engine)
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
@@ -46,7 +45,6 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         engine=engine,
         teams=teams,
         handoffs=handoffs,
-        decisions=decisions,
         deliveries=deliveries,
         outbox=outbox,
         metrics=platform.metrics,
@@ -67,8 +65,8 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
 
     def assigned() -> None:
-        outbox.announce()
         delivering.wake()
+        outbox.announce()
 
     sweeper = Sweeper(assigner, interval=settings.sweep_interval, assigned=assigned)
 
@@ -93,7 +91,6 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         settings=settings,
         teams=teams,
         handoffs=handoffs,
-        decisions=decisions,
         deliveries=deliveries,
         answers=Answers(engine=engine, handoffs=handoffs, outbox=outbox, clock=clock, freed=sweeper.wake),
         setter=TeamSetter(
@@ -127,8 +124,8 @@ async def _database_missing(platform: Platform) -> tuple[str, ...]:
     try:
         async with asyncio.timeout(2), platform.engine.connect() as connection:
             await connection.execute(select(tables.team.c.version))
-    except Exception as error:
-        if passes(error):
-            return ("PostgreSQL cannot be reached",)
+    except ProgrammingError:
         return ("the schema is missing; run `tandem db migrate`",)
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return ("PostgreSQL cannot be reached",)
     return ()

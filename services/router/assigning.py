@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.handoff import State, Step, Taken, take
 from services.router.domain.published import feedback_on
 from services.router.domain.queue import Assignment, free_pools, plan_assignments
 from services.router.domain.team import Team
-from services.router.store.decisions import DecisionStore
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
@@ -34,7 +34,6 @@ class Assigner:
         engine: AsyncEngine,
         teams: TeamStore,
         handoffs: HandoffStore,
-        decisions: DecisionStore,
         deliveries: DeliveryStore,
         outbox: Outbox,
         metrics: Metrics,
@@ -44,7 +43,6 @@ class Assigner:
         self._engine = engine
         self._teams = teams
         self._handoffs = handoffs
-        self._decisions = decisions
         self._deliveries = deliveries
         self._outbox = outbox
         self._metrics = metrics
@@ -73,11 +71,6 @@ class Assigner:
         if plan.assignments:
             await self._save(connection, plan.assignments, now=now)
             await self._teams.save_owed(connection, plan.owed)
-        await self._decisions.save(
-            connection,
-            [(handoff.id, handoff.assignments + 1, decision) for handoff, decision in plan.decisions()],
-            now=now,
-        )
         return len(waiting)
 
     async def _save(self, connection: AsyncConnection, assignments: Sequence[Assignment], *, now: datetime) -> None:
@@ -92,6 +85,7 @@ class Assigner:
                 after=take(State.READY, Step.ASSIGN),
                 by=ROUTER,
                 rep=item.rep,
+                decision=msgspec.to_builtins(item.decision),
             )
             for item in assignments
         ]

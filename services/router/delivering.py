@@ -78,8 +78,8 @@ class DeliveryWorker:
         try:
             while not (stopping.is_set() or ending.done()):
                 self._wake.clear()
-                if await self._claim(stopping) == 0:
-                    await wait_for_any(self._wake, stopping, timeout=POLL)
+                await self._claim(stopping)
+                await wait_for_any(self._wake, stopping, timeout=POLL)
             if self._sending:
                 await asyncio.wait(self._sending)
             sent.set()
@@ -89,11 +89,11 @@ class DeliveryWorker:
             for task in (*self._sending, ending):
                 task.cancel()
 
-    async def _claim(self, stopping: asyncio.Event) -> int:
-        """Start what is due and return how much it was."""
+    async def _claim(self, stopping: asyncio.Event) -> None:
+        """Start what is due, as far as there are slots; each attempt that ends wakes us for the next."""
         free = self._concurrency - len(self._sending)
         if free <= 0:
-            return 0
+            return
         now = self._clock()
         try:
             await self._tidy(now)
@@ -107,18 +107,17 @@ class DeliveryWorker:
             )
             if stopping.is_set():
                 await self._deliveries.release(claimed)
-                return 0
+                return
         except Exception as error:
             if not passes(error):
                 raise
             self._logger.warning("deliveries.wait", reason=str(error))
             await wait_for_any(stopping, timeout=PAUSE)
-            return 0
+            return
         for delivery in claimed:
             task = asyncio.create_task(self._deliver(delivery))
             self._sending[task] = delivery.endpoint
             task.add_done_callback(self._sending.pop)
-        return len(claimed)
 
     def _slots(self) -> dict[str, int]:
         """Return how many more attempts each endpoint may have that is busy or failing."""

@@ -21,7 +21,7 @@ _EVERY_STATE = tuple(State)
 
 
 class HandoffsHandler:
-    """Handles fetches of `handoffs`. `assigned` is called after a commit that made deliveries."""
+    """Handles fetches of `handoffs`. `assigned` is called after a commit that may have made deliveries and messages."""
 
     def __init__(
         self,
@@ -52,7 +52,6 @@ class HandoffsHandler:
             await self._outbox.put(connection, intake.rejected)
             if intake.handoffs or intake.opt_outs:
                 await self._take_in(connection, intake, now=now)
-        self._outbox.announce()
         self._assigned()
 
     async def set_aside(self, batch: Batch, error: Exception) -> None:
@@ -68,38 +67,21 @@ class HandoffsHandler:
 
     async def _take_in(self, connection: AsyncConnection, intake: Intake, *, now: datetime) -> None:
         team = await self._teams.lock(connection)
-        new = await self._handoffs.insert_new(connection, intake.handoffs, now=now)
-        await self._handoffs.save_steps(
-            connection,
-            [
-                Taken(
-                    handoff_id=handoff.ready.id,
-                    contact_id=handoff.ready.contact.id,
-                    number=0,
-                    at=now,
-                    step=None,
-                    before=None,
-                    after=State.READY,
-                    by=ROUTER,
-                )
-                for handoff in {handoff.ready.id: handoff for handoff in intake.handoffs}.values()
-                if handoff.ready.id in new
-            ],
-        )
         newest: dict[UUID, datetime] = {}
         for opt_out in intake.opt_outs:
             newest[opt_out.contact_id] = max(opt_out.at, newest.get(opt_out.contact_id, opt_out.at))
         await self._handoffs.opt_out(connection, newest.items())
-        contacts = {*newest, *(handoff.ready.contact.id for handoff in intake.handoffs)}
-        withdrawn = await self._withdraw(connection, contacts, now=now)
-        if new or withdrawn:
-            await self._assigner.assign(connection, team, now=now)
+        opted_out = await self._handoffs.insert_new(connection, intake.handoffs, now=now)
+        if newest or opted_out:
+            contacts = {*newest, *(handoff.ready.contact.id for handoff in intake.handoffs)}
+            await self._withdraw(connection, contacts, now=now)
+        await self._assigner.assign(connection, team, now=now)
 
-    async def _withdraw(self, connection: AsyncConnection, contacts: set[UUID], *, now: datetime) -> int:
+    async def _withdraw(self, connection: AsyncConnection, contacts: set[UUID], *, now: datetime) -> None:
         """End what was decided before its contact opted out, whichever of the two arrived first."""
         unwanted = await self._handoffs.unwanted(connection, contacts, _EVERY_STATE)
         if not unwanted:
-            return 0
+            return
         withdrawing = allows(Step.WITHDRAW)
         await self._handoffs.move(
             connection,
@@ -120,4 +102,3 @@ class HandoffsHandler:
             ],
         )
         await self._deliveries.cancel(connection, [handoff.id for handoff in unwanted])
-        return len(unwanted)

@@ -1,10 +1,10 @@
-"""Lists that are read page by page: a cursor is the place of the last item, and says nothing else."""
+"""Bodies in and pages out. A cursor is the place of the last item of a page, and says nothing else."""
 
 import base64
 import binascii
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,8 @@ from shared.clock import require_aware
 from shared.http.problems import ProblemError
 
 Place = tuple[datetime, UUID]
+
+T = TypeVar("T")
 
 
 def write_cursor(created_at: datetime, item: UUID) -> str:
@@ -53,3 +55,17 @@ async def read_body(request: Request, *, most: int) -> bytes:
         if len(body) > most:
             raise ProblemError(413, "too_large", f"The body may have at most {most} bytes.")
     return bytes(body)
+
+
+def read_as(kind: type[T], body: bytes) -> T:
+    """Return the body as this kind of value. Raises a 422 problem."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(422, "invalid_request", f"The body is not as expected: {error}.") from None
+
+
+def described(kind: type[msgspec.Struct], *, required: bool) -> dict[str, Any]:
+    """Describe a body that is read by `read_as`, as OpenAPI does."""
+    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}

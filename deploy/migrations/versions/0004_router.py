@@ -53,7 +53,7 @@ def _create_transport() -> None:
 def _create_team() -> None:
     op.create_table(
         "team",
-        sa.Column("only", sa.Boolean, sa.CheckConstraint("\"only\"", name="team_is_one_row"), primary_key=True),
+        sa.Column("single", sa.Boolean, sa.CheckConstraint("single", name="team_is_one_row"), primary_key=True),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("document", JSONB, nullable=False),
         sa.Column("owed", JSONB, nullable=False),
@@ -62,7 +62,7 @@ def _create_team() -> None:
         schema="router",
         postgresql_with={"fillfactor": 50},
     )
-    op.execute(f"INSERT INTO router.team (\"only\", version, document, owed) VALUES (true, 0, '{EMPTY_TEAM}', '{{}}')")
+    op.execute(f"INSERT INTO router.team (single, version, document, owed) VALUES (true, 0, '{EMPTY_TEAM}', '{{}}')")
     op.create_table(
         "endpoint",
         sa.Column("name", sa.Text, primary_key=True),
@@ -88,6 +88,7 @@ def _create_handoffs() -> None:
         sa.Column("rep", sa.Text),
         sa.Column("assignments", sa.SmallInteger, nullable=False, server_default="0"),
         sa.Column("steps", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("waiting_decision", JSONB),
         sa.Column("reason", sa.Text),
         _instant("decided_at"),
         _instant("created_at"),
@@ -99,7 +100,7 @@ def _create_handoffs() -> None:
     op.create_index("handoff_newest", "handoff", ["created_at", "id"], schema="router")
     op.create_index("handoff_of_contact", "handoff", ["contact_id"], schema="router")
     op.create_index(
-        "handoff_queue", "handoff", ["created_at", "id"], schema="router", postgresql_where=sa.text("state = 'ready'")
+        "handoff_queue", "handoff", ["decided_at", "id"], schema="router", postgresql_where=sa.text("state = 'ready'")
     )
     op.create_index(
         "handoff_open",
@@ -120,14 +121,7 @@ def _create_handoffs() -> None:
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("note", sa.Text),
-        schema="router",
-    )
-    op.create_table(
-        "decision",
-        _of_handoff(),
-        sa.Column("number", sa.SmallInteger, primary_key=True),
-        _instant("at"),
-        sa.Column("document", JSONB, nullable=False),
+        sa.Column("decision", JSONB),
         schema="router",
     )
     op.create_table(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from services.router.errors import IllegalStep
@@ -111,19 +112,20 @@ ANSWERED: Mapping[Step, frozenset[State]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One step that a handoff took, the `number`-th. Number 0 is its coming in, which is no step."""
+    """One step that a handoff took, the `number`-th."""
 
     handoff_id: UUID
     contact_id: UUID
     number: int
     at: datetime
-    step: Step | None
-    before: State | None
+    step: Step
+    before: State
     after: State
     by: str
     rep: str | None = None
     reason: str | None = None
     note: str | None = None
+    decision: Mapping[str, Any] | None = None  # of an assignment, as JSON
 
 
 def allowed(state: State) -> tuple[Step, ...]:

@@ -53,13 +53,6 @@ class Plan:
     queued: tuple[Queued, ...]
     owed: Mapping[str, Mapping[str, float]]
 
-    def decisions(self) -> list[tuple[Waiting, Decision]]:
-        """Return every handoff with the decision about it."""
-        return [
-            *((item.handoff, item.decision) for item in self.assignments),
-            *((item.handoff, item.decision) for item in self.queued),
-        ]
-
 
 def free_pools(team: Team, open_handoffs: Mapping[str, int]) -> list[str]:
     """Return the pools in which somebody is available."""

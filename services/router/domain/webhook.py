@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -37,7 +38,6 @@ def render_lead_ready(
     ready: HandoffReady, *, rep: Rep, pool: str, brief: Brief, assignment: int, assigned_at: datetime, public_url: str
 ) -> Message:
     """Render the message that gives a rep a handoff."""
-    base = f"{public_url.rstrip('/')}/v1/handoffs/{ready.id}"
     envelope = {
         "type": LEAD_READY,
         "timestamp": assigned_at,
@@ -55,14 +55,16 @@ def render_lead_ready(
             "pool": pool,
             "contact": contact_json(ready.contact),
             "brief": brief,
-            "answer": {
-                "accept": f"{base}/accept",
-                "reject": f"{base}/reject",
-                "reject_reasons": ready.reject_reasons,
-            },
+            "answer": answer_urls(ready, public_url=public_url),
         },
     }
     return Message(id=message_id(ready.id, assignment), body=msgspec.json.encode(envelope))
+
+
+def answer_urls(ready: HandoffReady, *, public_url: str) -> dict[str, Any]:
+    """Return where a rep's key answers, and with which reasons."""
+    base = f"{public_url.rstrip('/')}/v1/handoffs/{ready.id}"
+    return {"accept": f"{base}/accept", "reject": f"{base}/reject", "reject_reasons": ready.reject_reasons}
 
 
 def sign(message: Message, *, secret: str, at: datetime) -> dict[str, str]:

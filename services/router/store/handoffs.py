@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.handoff import OPEN, State, Taken
@@ -41,6 +42,7 @@ class Handoff:
     assignments: int
     steps: int
     reason: str | None
+    waiting_decision: dict[str, Any] | None
     decided_at: datetime
     created_at: datetime
     ready: HandoffReady
@@ -53,11 +55,14 @@ class HandoffStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def insert_new(
-        self, connection: AsyncConnection, handoffs: Sequence[NewHandoff], *, now: datetime
-    ) -> set[UUID]:
-        """Put the handoffs in the queue and return which are new; the others were there already."""
-        statement = insert(tables.handoff).on_conflict_do_nothing(index_elements=["id"]).returning(_handoff.id)
+    async def insert_new(self, connection: AsyncConnection, handoffs: Sequence[NewHandoff], *, now: datetime) -> bool:
+        """Put those that are new in the queue; return whether any contact of theirs ever opted out."""
+        opted_out = select(tables.opted_out.c.at).where(tables.opted_out.c.contact_id == _handoff.contact_id)
+        statement = (
+            insert(tables.handoff)
+            .on_conflict_do_nothing(index_elements=["id"])
+            .returning(opted_out.correlate(tables.handoff).scalar_subquery())
+        )
         unique = {handoff.ready.id: handoff for handoff in reversed(handoffs)}
         rows = [
             {
@@ -72,7 +77,7 @@ class HandoffStore:
             }
             for handoff in unique.values()
         ]
-        return set(await connection.scalars(statement, rows)) if rows else set()
+        return any(await connection.scalars(statement, rows)) if rows else False
 
     async def opt_out(self, connection: AsyncConnection, contacts: Iterable[tuple[UUID, datetime]]) -> None:
         """Remember that the contacts want to be left alone; the newest word of a contact counts."""
@@ -138,7 +143,7 @@ class HandoffStore:
                 _handoff.state == State.READY,
                 or_(_handoff.pool.in_(list(pools)), _handoff.team_version.is_distinct_from(team_version)),
             )
-            .order_by(_handoff.created_at, _handoff.id)
+            .order_by(_handoff.decided_at, _handoff.id)
             .limit(limit)
         )
         return [
@@ -194,20 +199,21 @@ class HandoffStore:
         )
 
     async def save_queued(self, connection: AsyncConnection, queued: Sequence[Queued]) -> None:
-        """Note the pools that handoffs wait in."""
+        """Note the pools that handoffs wait in, and why they wait."""
         given = (
             func.unnest(
                 bindparam("ids", [item.handoff.id for item in queued], ARRAY(Uuid)),
                 bindparam("pools", [item.decision.route.pool for item in queued], ARRAY(Text)),
                 bindparam("versions", [item.decision.team_version for item in queued], ARRAY(Integer)),
+                bindparam("decisions", [msgspec.to_builtins(item.decision) for item in queued], ARRAY(JSONB)),
             )
-            .table_valued("id", "pool", "version", name="given")
+            .table_valued("id", "pool", "version", "decision", name="given")
             .render_derived()
         )
         await connection.execute(
             update(tables.handoff)
             .where(_handoff.id == given.c.id)
-            .values(pool=given.c.pool, team_version=given.c.version)
+            .values(pool=given.c.pool, team_version=given.c.version, waiting_decision=given.c.decision)
         )
 
     async def save_steps(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
@@ -227,6 +233,7 @@ class HandoffStore:
                         "by": step.by,
                         "reason": step.reason,
                         "note": step.note,
+                        "decision": step.decision,
                     }
                     for step in steps
                 ],
@@ -283,6 +290,7 @@ def _read(row: Row[Any]) -> Handoff:
         assignments=row.assignments,
         steps=row.steps,
         reason=row.reason,
+        waiting_decision=row.waiting_decision,
         decided_at=row.decided_at,
         created_at=row.created_at,
         ready=_ready(row.document),

@@ -31,7 +31,7 @@ outbox = outbox_table(metadata)
 team = Table(
     "team",
     metadata,
-    Column("only", Boolean, CheckConstraint('"only"', name="team_is_one_row"), primary_key=True),
+    Column("single", Boolean, CheckConstraint("single", name="team_is_one_row"), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("document", JSONB, nullable=False),
     Column("owed", JSONB, nullable=False),
@@ -65,6 +65,7 @@ handoff = Table(
     Column("rep", Text),
     Column("assignments", SmallInteger, nullable=False, server_default=text("0")),
     Column("steps", SmallInteger, nullable=False, server_default=text("0")),
+    Column("waiting_decision", JSONB),  # why nobody in the pool could have it, when that was last decided
     Column("reason", Text),  # of a rejection
     Column("decided_at", DateTime(timezone=True), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -72,7 +73,7 @@ handoff = Table(
     Column("traceparent", Text),
     Index("handoff_newest", "created_at", "id"),
     Index("handoff_of_contact", "contact_id"),
-    Index("handoff_queue", "created_at", "id", postgresql_where=text("state = 'ready'")),
+    Index("handoff_queue", "decided_at", "id", postgresql_where=text("state = 'ready'")),
     Index(
         "handoff_open",
         "rep",
@@ -94,15 +95,7 @@ handoff_event = Table(
     Column("by", Text, nullable=False),
     Column("reason", Text),
     Column("note", Text),
-)
-
-decision = Table(
-    "decision",
-    metadata,
-    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", SmallInteger, primary_key=True),  # the assignment that it made or was to make
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("document", JSONB, nullable=False),
+    Column("decision", JSONB),  # of an assignment
 )
 
 opted_out = Table(

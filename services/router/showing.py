@@ -1,0 +1,185 @@
+"""What the API shows: handoffs, deliveries, attempts and the team as JSON."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from services.router.domain.brief import write_brief
+from services.router.domain.contact import contact_json
+from services.router.domain.handoff import State, allowed
+from services.router.domain.team import Team
+from services.router.domain.webhook import answer_urls
+from services.router.store.handoffs import Handoff
+from services.router.store.teams import EndpointState
+
+
+def handoff_json(handoff: Handoff, team: Team) -> dict[str, Any]:
+    """Return a handoff as lists show it."""
+    ready = handoff.ready
+    rep = team.rep(handoff.rep) if handoff.rep else None
+    return {
+        "id": handoff.id,
+        "state": handoff.state,
+        "state_since": handoff.state_since,
+        "reason": ready.reason,
+        "agreement": ready.agreement,
+        "decided_at": handoff.decided_at,
+        "created_at": handoff.created_at,
+        "contact": contact_json(ready.contact),
+        "pool": handoff.pool,
+        "rep": {"name": handoff.rep, "email": rep.email if rep else None} if handoff.rep else None,
+        "rejected_because": handoff.reason,
+        "engagement": ready.engagement.score,
+        "fit": ready.fit.score,
+        "stage": ready.stage,
+        "respond_within_seconds": ready.respond.within_seconds,
+    }
+
+
+def whole_handoff_json(
+    handoff: Handoff,
+    *,
+    team: Team,
+    history: Sequence[Mapping[str, Any]],
+    deliveries: Sequence[Row[Any]],
+    attempts: Sequence[Row[Any]],
+    public_url: str,
+) -> dict[str, Any]:
+    """Return all that is known about a handoff."""
+    return {
+        **handoff_json(handoff, team),
+        "allowed": allowed(handoff.state),
+        "answer": answer_urls(handoff.ready, public_url=public_url),
+        "brief": write_brief(handoff.ready),
+        "history": history,
+        "deliveries": [
+            {
+                **delivery_json(delivery),
+                "log": [attempt_json(attempt) for attempt in attempts if attempt.delivery_id == delivery.id],
+            }
+            for delivery in deliveries
+        ],
+    }
+
+
+def history_json(handoff: Handoff, steps: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """Return how the handoff came in and every step that it took since."""
+    return [
+        {"at": handoff.created_at, "step": None, "before": None, "after": State.READY, "by": "router"},
+        *(
+            {
+                "at": step.at,
+                "step": step.step,
+                "before": step.before,
+                "after": step.after,
+                "by": step.by,
+                "rep": step.rep,
+                "reason": step.reason,
+                "note": step.note,
+            }
+            for step in steps
+        ),
+    ]
+
+
+def decisions_json(handoff: Handoff, steps: Sequence[Row[Any]]) -> dict[str, Any]:
+    """Return the decision that counts now, and those before it, newest first."""
+    made = [{"at": step.at, **step.decision} for step in reversed(steps) if step.decision]
+    if handoff.state is State.READY and handoff.waiting_decision:
+        made.insert(0, {"at": handoff.state_since, **handoff.waiting_decision})
+    return {
+        "handoff": handoff.id,
+        "state": handoff.state,
+        "decision": made[0] if made else None,
+        "earlier": made[1:],
+    }
+
+
+def delivery_json(row: Row[Any]) -> dict[str, Any]:
+    """Return a delivery as lists show it."""
+    return {
+        "id": row.id,
+        "webhook_id": row.message_id,
+        "endpoint": row.endpoint,
+        "handoff": row.handoff_id,
+        "state": row.state,
+        "attempts": row.attempts,
+        "last_outcome": row.last_outcome,
+        "created_at": row.created_at,
+        "next_attempt_at": row.due_at if row.state == "pending" else None,
+        "ended_at": row.ended_at,
+    }
+
+
+def attempt_json(row: Row[Any]) -> dict[str, Any]:
+    """Return an attempt."""
+    return {
+        "number": row.number,
+        "started_at": row.started_at,
+        "duration_ms": row.duration_ms,
+        "outcome": row.outcome,
+        "status": row.status,
+        "error": row.error,
+        "response": row.response,
+        "peer": row.peer,
+        "next_attempt_at": row.next_attempt_at,
+    }
+
+
+def team_json(
+    team: Team, *, open_handoffs: Mapping[str, int], states: Mapping[str, EndpointState], now: datetime
+) -> dict[str, Any]:
+    """Return the team with what it is doing now, and without a secret."""
+    return {
+        "version": team.version,
+        "reps": [
+            {
+                "name": rep.name,
+                "email": rep.email,
+                "capacity": rep.capacity,
+                "away": rep.away,
+                "open": open_handoffs.get(rep.name, 0),
+            }
+            for rep in team.reps
+        ],
+        "pools": [
+            {
+                "name": pool.name,
+                "members": [
+                    {
+                        "rep": member.rep,
+                        "weight": member.weight,
+                        "owed": team.owed.get(pool.name, {}).get(member.rep, 0.0),
+                    }
+                    for member in pool.members
+                ],
+            }
+            for pool in team.pools
+        ],
+        "rules": [
+            {"when": {condition.field: condition.any_of for condition in rule.when}, "pool": rule.pool}
+            for rule in team.rules
+        ],
+        "default_pool": team.default_pool,
+        "endpoints": [
+            {
+                "name": endpoint.name,
+                "url": endpoint.url,
+                "pools": endpoint.pools,
+                "reps": endpoint.reps,
+                "enabled": endpoint.enabled,
+                "status": _status(states.get(endpoint.name), now),
+            }
+            for endpoint in team.endpoints
+        ],
+    }
+
+
+def _status(state: EndpointState | None, now: datetime) -> str:
+    if state is None or not state.enabled:
+        return "disabled"
+    if state.disabled_at is not None:
+        return "gone"  # answered 410; setting the team again tries anew
+    return "paused" if state.paused_until and state.paused_until > now else "open"
