@@ -74,6 +74,15 @@ class _Measure:
         try:
             await self._app(scope, receive, watch)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
             seconds = time.perf_counter() - started
-            self._metrics.http_seconds.labels(self._name, route, str(status)).observe(seconds)
+            self._metrics.http_seconds.labels(self._name, _template(scope), str(status)).observe(seconds)
+
+
+def _template(scope: Scope) -> str:
+    """Return the path of the route, before its parameters are filled in.
+
+    Starlette's own routes leave no trace but their endpoint; where they have no parameters the path is the template.
+    """
+    if route := getattr(scope.get("route"), "path", None):
+        return str(route)
+    return str(scope["path"]) if "endpoint" in scope and not scope.get("path_params") else "unmatched"
