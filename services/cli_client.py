@@ -60,7 +60,7 @@ def agreement_check(file: Path) -> None:
     if not isinstance(parsed, Agreement):
         for mistake in parsed:
             where = f"{file}:{mistake.line}:{mistake.column}"
-            problems.print(f"{where}: {mistake.message}", soft_wrap=True, highlight=False, markup=False)
+            problems.print(f"{where}: {mistake.key}: {mistake.message}", soft_wrap=True, highlight=False, markup=False)
         raise typer.Exit(1)
     digest = content_hash(parsed)[:12]
     out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {digest}", soft_wrap=True)

@@ -1,6 +1,7 @@
 """What a command says when it ends: results on stdout, one line that says what to do on stderr."""
 
 import asyncio
+import errno
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -54,7 +55,8 @@ def print_failure(reason: object) -> None:
 
 
 def _reachability(error: Exception) -> str:
-    if isinstance(error, DBAPIError) or "5432" in str(error):
-        cause = getattr(error, "orig", None) or error
-        return f"Cannot use the database: {cause}. Check TANDEM_DATABASE_URL and that PostgreSQL runs."
-    return f"{error.strerror or error}." if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}:
+        return f"Cannot listen: {error.strerror}. Choose another port or address with TANDEM_PORT and TANDEM_HOST."
+    cause = getattr(error, "orig", None) or error
+    reason = str(cause).partition("\n")[0] or type(cause).__name__
+    return f"Cannot use the database: {reason}. Check TANDEM_DATABASE_URL and that PostgreSQL runs."

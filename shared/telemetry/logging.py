@@ -26,5 +26,5 @@ def configure_logging(level: str, *, json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for noisy in ("aiokafka", "httpx", "httpcore", "uvicorn.error", "uvicorn.access", "asyncio"):
+    for noisy in ("aiokafka", "alembic", "httpx", "httpcore", "uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(noisy).setLevel("WARNING")
