@@ -1,18 +1,15 @@
 """The command `tandem`: each subcommand reads its input, calls the part that does the work, and prints."""
 
 import os
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_settings import BaseSettings
 from rich.table import Table
 
 from services.cli_client import CLIENT_VARIABLES, agreement, send, team
-from services.terminal import call, fail, out, print_failure, problems
-from shared.settings import SettingsError, SharedSettings, load_settings, refuse_unknown
+from services.terminal import call, fail, out, problems
 
 app = typer.Typer(
     name="tandem",
@@ -48,6 +45,8 @@ def up(
     Example: tandem up --port 8080 --data-dir ./tandem-data
     """
     from services.standalone import keys_beside, open_database, run_standalone
+
+    _refuse_unknown_settings()
 
     async def serve() -> None:
         _configure_logging(default_format="console")
@@ -109,6 +108,7 @@ def db_migrate() -> None:
     Example: TANDEM_DATABASE_URL=postgresql://… tandem db migrate
     """
     from shared.postgres.migrate import migrate
+    from shared.settings import SharedSettings
 
     settings = _settings(SharedSettings)
     applied = call(lambda: migrate(settings.database_url.get_secret_value()))
@@ -123,6 +123,7 @@ def topics_create() -> None:
     """
     from services.standalone import create_topics
     from shared.log.opening import open_log
+    from shared.settings import SharedSettings
 
     settings = _settings(SharedSettings)
 
@@ -169,17 +170,10 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
-    try:
-        from services.settings_list import SETTINGS
-
-        refuse_unknown(os.environ, SETTINGS, besides=CLIENT_VARIABLES)
-    except SettingsError as error:
-        print_failure(error)
-        sys.exit(2)
     app()
 
 
-def _serve(kind: type[BaseSettings], open_service: Any, *, name: str) -> None:
+def _serve(kind: type[Any], open_service: Any, *, name: str) -> None:
     from shared.platform import open_platform
     from shared.postgres.migrate import require_migrated
     from shared.runtime import listen, run
@@ -200,8 +194,21 @@ def _serve(kind: type[BaseSettings], open_service: Any, *, name: str) -> None:
 
 
 def _settings(kind: type[Any]) -> Any:
+    from shared.settings import SettingsError, load_settings
+
+    _refuse_unknown_settings()
     try:
         return load_settings(kind)
+    except SettingsError as error:
+        raise fail(error) from None
+
+
+def _refuse_unknown_settings() -> None:
+    from services.settings_list import SETTINGS
+    from shared.settings import SettingsError, refuse_unknown
+
+    try:
+        refuse_unknown(os.environ, SETTINGS, besides=CLIENT_VARIABLES)
     except SettingsError as error:
         raise fail(error) from None
 

@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.client import TandemClient
 from services.terminal import call, fail, out, problems
+
+if TYPE_CHECKING:
+    from services.client import TandemClient
 
 agreement = typer.Typer(help="The definition of a lead that marketing and sales both sign.", no_args_is_help=True)
 team = typer.Typer(help="Who can be given handoffs, and where they are sent.", no_args_is_help=True)
@@ -73,7 +75,7 @@ def agreement_propose(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None
     Example: tandem agreement propose examples/agreement.yaml --key marketing_…
     """
     text = _read(file)
-    draft = call(lambda: TandemClient(url, key).propose(text))
+    draft = call(lambda: _client(url, key).propose(text))
     out.print(f"Agreement {draft['version']} is a {draft['status']}, hash {draft['hash']}", soft_wrap=True)
 
 
@@ -83,7 +85,7 @@ def agreement_sign(version: int, url: Url = DEFAULT_URL, key: Key = "") -> None:
 
     Example: tandem agreement sign 3 --key sales_…
     """
-    signed = call(lambda: TandemClient(url, key).sign(version))
+    signed = call(lambda: _client(url, key).sign(version))
     signatures = ", ".join(f"{item['side']} ({item['signed_by']})" for item in signed["signatures"])
     out.print(f"Agreement {signed['version']} is {signed['status']}; signed by {signatures}", soft_wrap=True)
 
@@ -94,7 +96,7 @@ def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Ur
 
     Example: tandem agreement show 3
     """
-    shown = call(lambda: TandemClient(url, key).agreement(version))
+    shown = call(lambda: _client(url, key).agreement(version))
     out.print(f"# version {shown['version']}, {shown['status']}, hash {shown['hash']}", soft_wrap=True, highlight=False)
     for item in shown["signatures"]:
         out.print(
@@ -110,11 +112,17 @@ def team_apply(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None:
     Example: tandem team apply examples/team.yaml --key admin_…
     """
     text = _read(file)
-    applied = call(lambda: TandemClient(url, key).apply_team(text))
+    applied = call(lambda: _client(url, key).apply_team(text))
     out.print(f"{len(applied['reps'])} reps, {len(applied['pools'])} pools, {len(applied['endpoints'])} endpoints")
     for endpoint in applied["endpoints"]:
         if secret := endpoint.get("secret"):
             out.print(f"secret of {endpoint['name']}, shown once: {secret}", soft_wrap=True, highlight=False)
+
+
+def _client(url: str, key: str) -> "TandemClient":
+    from services.client import TandemClient
+
+    return TandemClient(url, key)
 
 
 def _read(file: Path) -> str:

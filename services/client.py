@@ -5,8 +5,10 @@ from typing import Any, Self
 
 import httpx
 
+from shared.explained import ExplainedError
 
-class ClientError(Exception):
+
+class ClientError(ExplainedError):
     """Raised when Tandem cannot be reached or answers with an error; the message is its own."""
 
 

@@ -7,24 +7,14 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import DBAPIError
 
-from services.client import ClientError
-from shared.http.keys import KeysError
-from shared.log.errors import LogError
-from shared.postgres.embedded import EmbeddedPostgresError
-from shared.postgres.engine import passes
-from shared.postgres.migrate import SchemaOutdated
-from shared.runtime import WorkerFailed, new_event_loop
-from shared.settings import SettingsError
+from shared.event_loop import new_event_loop
+from shared.explained import ExplainedError
 
 out = Console()
 problems = Console(stderr=True)
 
 T = TypeVar("T")
-
-# Failures that a person can act on; anything else is a defect and shows its traceback.
-_EXPLAINED = (SettingsError, KeysError, LogError, EmbeddedPostgresError, SchemaOutdated, ClientError, WorkerFailed)
 
 
 def call(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -34,10 +24,14 @@ def call(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             return runner.run(work())
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    except _EXPLAINED as error:
+    except ExplainedError as error:
         raise fail(error) from None
-    except (DBAPIError, OSError) as error:
-        if isinstance(error, DBAPIError) and not passes(error):
+    except Exception as error:
+        from sqlalchemy.exc import DBAPIError
+
+        from shared.postgres.engine import passes
+
+        if not isinstance(error, OSError) and not (isinstance(error, DBAPIError) and passes(error)):
             raise
         raise fail(_reachability(error)) from None
 

@@ -10,19 +10,19 @@ import asyncio
 import contextlib
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import structlog
 import uvicorn
 
+from shared.explained import ExplainedError
 from shared.http.app import create_app
 from shared.service import Service
 from shared.telemetry.metrics import Metrics
 
 
-class WorkerFailed(Exception):
+class WorkerFailed(ExplainedError):
     """Raised with the name of the worker whose failure ended the run."""
 
 
@@ -110,12 +110,3 @@ async def run(
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(number)
     logger.info("service.stopped")
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a new uvloop event loop, or asyncio's own where there is no uvloop."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.durations import parse_duration
+from shared.explained import ExplainedError
 
 PREFIX = "TANDEM_"
 
@@ -23,7 +24,7 @@ Duration = Annotated[
 ]
 
 
-class SettingsError(Exception):
+class SettingsError(ExplainedError):
     """Raised with one line for each setting that is wrong, saying what to do."""
 
 

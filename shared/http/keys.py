@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from fastapi import Request
 
+from shared.explained import ExplainedError
 from shared.http.problems import ProblemError
 
 
@@ -24,7 +25,7 @@ class Role(StrEnum):
     ADMIN = "admin"  # may read and set up, but sign nothing
 
 
-class KeysError(Exception):
+class KeysError(ExplainedError):
     """Raised when the keys file cannot be used; the message names the entry and what it lacks."""
 
 

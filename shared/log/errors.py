@@ -10,10 +10,11 @@ LogError
 
 from collections.abc import Iterable
 
+from shared.explained import ExplainedError
 from shared.log.records import Partition
 
 
-class LogError(Exception):
+class LogError(ExplainedError):
     """Base of everything that the log raises."""
 
 

@@ -23,6 +23,7 @@ from tempfile import mkdtemp
 from types import TracebackType
 from typing import IO, Self
 
+from shared.explained import ExplainedError
 from shared.postgres.programs import ProgramError, Programs
 
 _USER = "tandem"
@@ -32,7 +33,7 @@ _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 
 
-class EmbeddedPostgresError(RuntimeError):
+class EmbeddedPostgresError(ExplainedError):
     """The server cannot be had; the message is one line that says why."""
 
 

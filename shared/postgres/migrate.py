@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 import shared
+from shared.explained import ExplainedError
 from shared.ids import derived_id
 from shared.postgres.engine import open_engine
 
@@ -28,7 +29,7 @@ _NO_LIMIT = timedelta()  # a migration takes the time it takes
 _LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock holds up everybody behind it
 
 
-class SchemaOutdated(Exception):
+class SchemaOutdated(ExplainedError):
     """Raised when the database lacks revisions that this version of the code needs."""
 
     def __init__(self, revisions: list[str]) -> None:
