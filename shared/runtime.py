@@ -8,6 +8,7 @@ half-done is left behind.
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,7 @@ async def run(
     """
     stopping = stopping or asyncio.Event()
     logger = structlog.get_logger()
+    _calm_collector()
     app = create_app(services, metrics=metrics, draining=stopping.is_set)
     config = uvicorn.Config(
         app,
