@@ -160,10 +160,12 @@ def _arrived(receiver: DemoReceiver) -> set[tuple[str, str]]:
 
 async def _show_one(admin: TandemClient, receiver: DemoReceiver, *, console: Console) -> None:
     """Show one lead in full: the brief as the rep gets it and the score as it explains itself."""
-    receipts = sorted(
-        receiver.receipts, key=lambda receipt: receipt.payload["data"]["handoff"]["reason"] == "hand_raise"
-    )
-    receipt = receipts[0]
+    receipt = max(receiver.receipts, key=lambda receipt: _tells_most(receipt.payload["data"]))
     contact = await admin.get(f"/v1/contacts/{receipt.payload['data']['contact']['id']}")
     with suppress(BrokenPipeError):
         console.print(render_lead(receipt, contact))
+
+
+def _tells_most(data: dict[str, Any]) -> tuple[bool, bool]:
+    """Prefer a lead that crossed the threshold, and among those one that wrote something."""
+    return data["handoff"]["reason"] == "threshold", bool(data["brief"]["words"])
