@@ -15,8 +15,8 @@ from shared.ids import ContactId, contact_id
 U1, U2 = Names(user="u1"), Names(user="u2")
 
 
-def who(**names: str) -> Names:
-    return Names(**names)
+def who(*, user: str = "", email: str = "", anonymous: str = "", previous: str = "") -> Names:
+    return Names(user=user, email=email, anonymous=anonymous, previous=previous)
 
 
 def decided(events: Sequence[Names], known: Known | None = None) -> Decision:
@@ -200,7 +200,7 @@ def test_only_what_was_asked_for_is_needed(events: list[Names]) -> None:
             who(email="e@x.example"),
             U1,
             *(
-                Names(**dict(pair))
+                who(**dict(pair))
                 for pair in combinations([("user", "u1"), ("email", "e@x.example"), ("anonymous", "a1")], 2)
             ),
             who(anonymous="a2", user="u1"),

@@ -1,0 +1,278 @@
+"""From the log to touches, on real servers, with crashes and company."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from cloudevents.core.bindings.kafka import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+from sqlalchemy import Connection, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.ingest.domain.identifiers import Names
+from services.ingest.domain.identity import Known, decide, wanted
+from services.ingest.handlers import Understanding
+from services.ingest.intake.fields import Limits
+from services.ingest.store.aliases import Aliases
+from services.ingest.store.tables import alias, metadata, pending_merge, position
+from services.ingest.worker import GROUP, TOPICS
+from shared.clock import utc_now
+from shared.events.topics import TopicName
+from shared.events.touch import Alias
+from shared.ids import ContactId, contact_id, touch_id
+from shared.log.placement import partition_of
+from shared.log.protocol import EventLog
+from shared.log.records import Record
+from shared.postgres.engine import open_engine
+from shared.postgres.positions import Positions
+from tests.integration.ingest.installed import CAMPAIGN_KEY, Ingest
+from tests.support.reading import read_batches
+from tests.support.topic_reader import read_topic
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def event(number: int, **fields: Any) -> dict[str, Any]:
+    return {"type": "track", "event": "Seen", "messageId": f"m-{number}", "properties": {"number": number}, **fields}
+
+
+async def stored_aliases(engine: AsyncEngine) -> dict[tuple[str, str], UUID]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(select(alias.c.kind, alias.c.value, alias.c.contact_id))
+        return {(row.kind, row.value): row.contact_id for row in rows}
+
+
+async def test_one_persons_way(ingest: Ingest) -> None:
+    """From an anonymous page view to a known user, over two sources: one contact, and every fact is there."""
+    await ingest.post("/v1/page", {"anonymousId": "a", "messageId": "1", "properties": {"url": "https://x.example/p"}})
+    await ingest.understand()
+    traits = {"email": "Ada@Acme.example", "title": "CTO"}
+    await ingest.post("/v1/identify", {"anonymousId": "a", "userId": "u", "messageId": "2", "traits": traits})
+    await ingest.understand()
+    mail = {"event": "Email Link Clicked", "messageId": "3", "context": {"traits": {"email": "ada@acme.example"}}}
+    await ingest.post("/v1/track", mail, headers={"Authorization": f"Bearer {CAMPAIGN_KEY}"})
+    touches = {touch.id: touch for touch in await ingest.understand()}
+
+    contact = contact_id("anonymous", "a")
+    assert {touch.contact_id for touch in touches.values()} == {contact}
+    viewed, identified, clicked = (
+        touches[touch_id(*key)] for key in [("website", "1"), ("website", "2"), ("mailer", "3")]
+    )
+    assert (viewed.path, viewed.kind) == ("/p", "web")
+    assert (identified.traits, identified.account_domain) == (traits, "acme.example")
+    assert identified.aliases == (Alias("user", "u"), Alias("email", "ada@acme.example"), Alias("anonymous", "a"))
+    assert (clicked.name, clicked.kind, clicked.source) == ("Email Link Clicked", "campaign", "mailer")
+
+
+async def test_where_touches_lie(ingest: Ingest) -> None:
+    """In the partition of their contact's id, as a producer that hashes the key would place them."""
+    await ingest.post("/v1/batch", {"batch": [event(number, userId=f"u-{number}") for number in range(100)]})
+    touches = await ingest.understand()
+    records = await read_topic(ingest.log, TopicName.TOUCHES)
+
+    assert len(touches) == 100
+    assert len(records) <= 4
+    for record in records:
+        for number, touch in enumerate(touches):
+            if f'"{touch.id}"'.encode() in record.value:
+                assert record.partition.number == partition_of(str(touch.contact_id).encode(), 4), number
+
+
+async def test_a_sampled_trace(ingest: Ingest) -> None:
+    """It goes on from the request to the touches."""
+    await ingest.post(
+        "/v1/track", event(1, userId="u"), headers={"Authorization": f"Bearer {CAMPAIGN_KEY}", "traceparent": TRACE}
+    )
+    await ingest.understand()
+    (record,) = await read_topic(ingest.log, TopicName.TOUCHES)
+
+    assert record.header("traceparent") == TRACE.encode()
+
+
+@pytest.mark.parametrize("form", [to_binary_event, to_structured_event])
+async def test_another_producer(ingest: Ingest, form: Any) -> None:
+    """CloudEvents from the official SDK are understood, and plain JSON; what is neither is kept."""
+    written = form(
+        CloudEvent(
+            attributes={"id": "1", "source": "/crm", "type": "signed-up", "datacontenttype": "application/json"},
+            data={"userId": "u", "plan": "pro"},
+        )
+    )
+    headers = tuple(written.headers.items())
+    await ingest.log.append(
+        TopicName.EVENTS_WEB,
+        [
+            Record(value=written.value, headers=headers),
+            Record(value=b'{"type": "page", "userId": "u"}', headers=(("tandem-source", b"legacy"),)),
+            Record(value=b"neither"),
+            Record(value=b""),
+        ],
+    )
+    touches = await ingest.understand()
+
+    assert {(touch.source, touch.name) for touch in touches} == {("kafka", "signed-up"), ("legacy", "")}
+    assert len({touch.contact_id for touch in touches}) == 1
+    assert [(one.reason, one.original) for one in await ingest.rejected()] == [
+        ("invalid_json", b"neither"),
+        ("invalid_json", b""),
+    ]
+
+
+async def test_the_same_batch_again(ingest: Ingest) -> None:
+    """A crash before the position moved repeats the same ids for the same contacts, and the same rejections."""
+    batch = [
+        event(1, anonymousId="a"),
+        event(2, anonymousId="a", userId="u"),
+        {"type": "page"},
+        {"type": "page", "userId": "u"},
+    ]
+    await ingest.post("/v1/batch", {"batch": batch})
+    first = await ingest.understand()
+    async with ingest.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE ingest.position SET next_offset = 0")
+    twice = await ingest.understand()
+    rejected = await ingest.rejected()
+
+    assert len(twice) == 2 * len(first) == 6
+    assert {(touch.id, touch.contact_id) for touch in twice} == {(touch.id, touch.contact_id) for touch in first}
+    assert len(rejected) == 2
+    assert rejected[0] == rejected[1]
+
+
+async def test_two_workers(two_ingests: tuple[Ingest, Ingest]) -> None:
+    """Both meet the same people at once, in every partition, and agree on who they are."""
+    one, two = two_ingests
+    shuffled = random.Random(7)
+    async with one.understanding(), two.understanding():
+        for _ in range(20):
+            batch = []
+            for person in range(25):
+                names = {"userId": f"u-{person}", "anonymousId": f"a-{person}"}
+                email = {"context": {"traits": {"email": f"{person}@x.example"}}}
+                batch += [
+                    event(person, **names),
+                    event(person, anonymousId=f"a-{person}", **email),
+                    event(person, **email),
+                ]
+            shuffled.shuffle(batch)
+            await asyncio.gather(one.post("/v1/batch", {"batch": batch}), two.post("/v1/batch", {"batch": batch[::-1]}))
+    touches = await one.touches()
+    links = await stored_aliases(one.engine)
+
+    assert len(touches) == 20 * 2 * 75
+    for touch in touches:
+        for named in touch.aliases:
+            assert links[named.kind, named.value] == touch.contact_id
+        strongest = min(touch.aliases, key=lambda named: ("user", "email", "anonymous").index(named.kind))
+        assert links[strongest.kind, strongest.value] == touch.contact_id
+
+
+async def test_writers_race_for_one_contact(ingest: Ingest, database_url: str) -> None:
+    """Ten at once give one browser a user or an address: it takes one of each, the others are contacts themselves."""
+    async with open_engine(database_url, name="racers", pool_size=10) as engine:
+        aliases = Aliases(engine)
+
+        async def link(names: Names) -> ContactId:
+            while True:
+                decision = decide([names], await aliases.load(wanted([names])))
+                if await aliases.save(decision, NOW):
+                    return decision.people[0].contact_id
+
+        browser = await link(Names(anonymous="browser"))
+        named = await asyncio.gather(
+            *(link(Names(anonymous="browser", user=f"u-{number}")) for number in range(5)),
+            *(link(Names(anonymous="browser", email=f"{number}@x.example")) for number in range(5)),
+        )
+        links = await stored_aliases(engine)
+
+    users = [links["user", f"u-{number}"] for number in range(5)]
+    emails = [links["email", f"{number}@x.example"] for number in range(5)]
+    assert len(set(users)) == 5
+    assert len(set(emails)) == 5
+    assert sum(contact == browser for contact in users) <= 1
+    assert sum(contact == browser for contact in emails) <= 1
+    assert named == [*users, *emails]
+
+
+async def test_a_decision_on_old_knowledge(ingest: Ingest) -> None:
+    """It is not written down, nor is any part of it."""
+    aliases = Aliases(ingest.engine)
+    browser = Names(anonymous="browser")
+    await aliases.save(decide([browser], Known()), NOW)
+    first, second = Names(anonymous="browser", email="1@x.example"), Names(anonymous="browser", email="2@x.example")
+    old = await aliases.load(wanted([first]))
+    await aliases.save(decide([first], await aliases.load(wanted([first]))), NOW)
+
+    assert not await aliases.save(decide([second, Names(user="new")], old), NOW)
+    assert set(await stored_aliases(ingest.engine)) == {("anonymous", "browser"), ("email", "1@x.example")}
+
+
+async def test_two_contacts_that_are_one(ingest: Ingest) -> None:
+    """The pair is kept once, with what showed it; aliases stay where they are."""
+    await ingest.post("/v1/batch", {"batch": [event(1, anonymousId="a"), event(2, userId="u")]})
+    await ingest.understand()
+    await ingest.post(
+        "/v1/batch", {"batch": [event(3, anonymousId="a", userId="u"), event(4, anonymousId="a", userId="u")]}
+    )
+    touches = await ingest.understand()
+    async with ingest.engine.connect() as connection:
+        (pair,) = (await connection.execute(select(pending_merge))).all()
+
+    assert (pair.survivor, pair.other) == (contact_id("user", "u"), contact_id("anonymous", "a"))
+    assert pair.evidence == {"user": "u", "anonymous": "a"}
+    both = [touch for touch in touches if touch.properties["number"] >= 3]
+    assert {touch.contact_id for touch in both} == {contact_id("user", "u")}
+    assert {touch.aliases for touch in both} == {(Alias("user", "u"),)}
+
+
+async def test_a_record_that_breaks_the_worker(ingest: Ingest) -> None:
+    """It is set aside whole, and its partition moves on."""
+    await ingest.log.append(TopicName.EVENTS_WEB, [Record(value=b'{"type": "page", "userId": "u"}', partition=0)])
+    (record,) = await read_topic(ingest.log, TopicName.EVENTS_WEB)
+    positions = Positions(ingest.engine, position, owner="test")
+    understanding = Understanding(
+        log=ingest.log,
+        aliases=Aliases(ingest.engine),
+        positions=positions,
+        metrics=ingest.metrics,
+        clock=utc_now,
+        limits=Limits(max_event_bytes=1000, allowed_skew=timedelta()),
+        slice_events=100,
+    )
+    async with ingest.log.consume(GROUP, TOPICS, positions.claim) as consumer:
+        (batch,) = await read_batches(consumer, 1)
+        await understanding.set_aside(batch, ValueError("broken"))
+    (kept,) = await ingest.rejected()
+
+    assert (kept.reason, kept.message, kept.original) == ("unprocessable", "ValueError: broken", record.value)
+    assert await ingest.caught_up()
+
+
+async def test_the_schema(ingest: Ingest) -> None:
+    """What the migrations make is what the tables say."""
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_schemas": True,
+                "include_name": lambda name, kind, _: kind != "schema" or name == "ingest",
+                "compare_server_default": False,
+            },
+        )
+        return list(compare_metadata(context, metadata))
+
+    async with ingest.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_an_empty_log(log: EventLog, ingest: Ingest) -> None:
+    """There is nothing to understand, and no touch."""
+    assert await ingest.understand() == []
+    assert await read_topic(log, TopicName.EVENTS_REJECTED) == []
