@@ -1,6 +1,6 @@
 """Handlers: load, decide, save. Each call is one transaction; what it decides leaves through its outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID
@@ -40,7 +40,7 @@ class _Arrived:
     touches: list[Touch] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    traces: dict[UUID, str] = field(default_factory=dict)  # by touch
+    traces: list[tuple[str, list[Touch]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Scorer:
             states = await self._contacts.lock_outdated(connection, active.terms.version, limit=limit)
             if not states:
                 return 0
-            decided = await self._reprice(connection, active, states, leaving_out=set())
+            decided = await self._reprice(connection, active, states, leaving_out={})
             outcome = _Outcome()
             await self._put(connection, decided, active.terms, traces={}, outcome=outcome)
             await self._contacts.save(connection, states)
@@ -149,53 +149,61 @@ class Scorer:
                     arrived.touches += touches
                     trace = record.header(TRACE_HEADER)
                     if trace:
-                        arrived.traces.update((touch.id, trace.decode("ascii", "replace")) for touch in touches)
+                        arrived.traces.append((trace.decode("ascii", "replace"), touches))
                 arrived.rejected += [self._rejected(record, item) for item in unusable]
         return arrived
 
     async def _score(self, connection: AsyncConnection, arrived: _Arrived) -> _Outcome:
         active = await self._agreements.hold_active(connection)
-        outcome = _Outcome(messages=len(arrived.rejected))
-        added = await self._touches.add(connection, arrived.touches) if arrived.touches else set()
-        fresh = []
-        waiting = set(added)
-        for touch in arrived.touches:  # in their order; the same touch twice in one call is fresh once
-            key = (touch.contact_id, touch.id)
-            if key in waiting:
-                waiting.discard(key)
-                fresh.append(touch)
-        outcome.counted = len(fresh)
-        outcome.repeated = len(arrived.touches) - len(fresh)
-
-        ids = {touch.contact_id for touch in fresh} | {feedback.contact_id for feedback in arrived.feedback}
-        states = await self._contacts.lock(connection, ids) if ids else {}
         terms = active.terms if active else None
+        outcome = _Outcome(messages=len(arrived.rejected))
+        fresh = await self._add_touches(connection, arrived.touches)
+        outcome.counted = sum(map(len, fresh.values()))
+        outcome.repeated = len(arrived.touches) - outcome.counted
+
+        ids = fresh.keys() | {feedback.contact_id for feedback in arrived.feedback}
+        states = await self._contacts.lock(connection, ids) if ids else {}
         decided: list[tuple[UUID, Decision]] = []
         if active is not None:
-            outdated = {
-                contact_id: state for contact_id, state in states.items() if state.agreement != active.terms.version
-            }
-            decided += await self._reprice(connection, active, outdated, leaving_out=added)
+            version = active.terms.version
+            outdated = {contact_id: state for contact_id, state in states.items() if state.agreement != version}
+            if outdated:
+                decided += await self._reprice(connection, active, outdated, leaving_out=fresh)
             for feedback in arrived.feedback:
                 if state := states.get(feedback.contact_id):
                     take_feedback(state, feedback, active.terms)
 
-        new = set()
+        new = []
         named: list[tuple[Alias, UUID]] = []
-        for touch in fresh:
-            state = states.get(touch.contact_id)
+        for contact_id, touches in fresh.items():
+            state = states.get(contact_id)
             if state is None:
-                state = states[touch.contact_id] = ContactState()
-                new.add(touch.contact_id)
+                state = states[contact_id] = ContactState()
+                new.append(contact_id)
                 if terms is not None:
                     state.agreement, state.counting = terms.version, terms.counting
-            named += [(alias, touch.contact_id) for alias in touch.aliases if alias not in state.aliases]
-            decided += [(touch.id, decision) for decision in take_touch(touch.contact_id, state, touch, terms)]
-        await self._put(connection, decided, terms, traces=arrived.traces, outcome=outcome)
+            for touch in touches:
+                named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
+                decided += [(touch.id, decision) for decision in take_touch(contact_id, state, touch, terms)]
+        if decided:
+            traces = {touch.id: trace for trace, touches in arrived.traces for touch in touches}
+            await self._put(connection, decided, terms, traces=traces, outcome=outcome)
         await self._outbox.put(connection, [_rejection(item) for item in arrived.rejected])
         await self._contacts.save(connection, states, new=new)
         await self._contacts.add_aliases(connection, named)
         return outcome
+
+    async def _add_touches(self, connection: AsyncConnection, arrived: Sequence[Touch]) -> dict[UUID, list[Touch]]:
+        """Keep the touches, and return those that were not there by contact, in their order."""
+        unique: dict[tuple[UUID, UUID], Touch] = {}
+        for touch in arrived:
+            unique.setdefault((touch.contact_id, touch.id), touch)
+        repeated = await self._touches.add(connection, list(unique.values())) if unique else set()
+        fresh: dict[UUID, list[Touch]] = {}
+        for key, touch in unique.items():
+            if not repeated or key not in repeated:
+                fresh.setdefault(touch.contact_id, []).append(touch)
+        return fresh
 
     async def _reprice(
         self,
@@ -203,7 +211,7 @@ class Scorer:
         active: Active,
         states: dict[UUID, ContactState],
         *,
-        leaving_out: set[tuple[UUID, UUID]],
+        leaving_out: Mapping[UUID, Sequence[Touch]],
     ) -> list[tuple[UUID, Decision]]:
         """Decide the contacts as of the activation. What counts differently is counted again from the history."""
         terms = active.terms
@@ -213,7 +221,8 @@ class Scorer:
         for contact_id, state in states.items():
             history = histories.get(contact_id)
             if history is not None:
-                history = [touch for touch in history if (contact_id, touch.id) not in leaving_out]
+                uncounted = {touch.id for touch in leaving_out.get(contact_id, ())}
+                history = [touch for touch in history if touch.id not in uncounted]
             decisions = take_terms(contact_id, state, terms, at=active.since, touches=history)
             decided += [(contact_id, decision) for decision in decisions]
         return decided

@@ -3,20 +3,19 @@
 from typing import Any
 
 from services.scorer.domain.decay import DecayedCount
-from services.scorer.domain.instants import DAY, to_micros
+from services.scorer.domain.instants import DAY, Micros
 from services.scorer.domain.state import ContactState, RuleCount, Stamped
 from services.scorer.domain.terms import Terms
 from shared.events.touch import ACTIONS, Touch
 
 
-def learn(state: ContactState, touch: Touch) -> bool:
-    """Take in what holds under any agreement: who the contact is, how often it acted.
+def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
+    """Take in what holds under any agreement: who the contact is, how often it acted. `at`: when it occurred.
 
     Return whether the touch turned it from reachable to opted out.
     """
     if touch.type in ACTIONS:
         state.touches += 1
-    at = to_micros(touch.occurred_at)
     if state.first_at is None or at < state.first_at:
         state.first_at = at
     if state.last_at is None or at > state.last_at:
@@ -24,20 +23,22 @@ def learn(state: ContactState, touch: Touch) -> bool:
     for alias in touch.aliases:
         if alias not in state.aliases:
             state.aliases = sorted((*state.aliases, alias))
+            state.fit = None
     if touch.traits:
+        state.fit = None
         _keep_newest(state.traits, touch.traits, at=at, touch=touch)
     if touch.account_domain or touch.account_traits:
+        state.fit = None
         _learn_account(state, touch, at)
     if touch.campaign is not None:
         _learn_campaign(state, touch, at)
     return touch.opted_out is not None and _heed(state, touch, at)
 
 
-def count(state: ContactState, touch: Touch, terms: Terms) -> tuple[int, ...]:
-    """Count the touch for every rule it meets, and return the indexes of these rules."""
+def count(state: ContactState, touch: Touch, at: Micros, *, terms: Terms) -> tuple[int, ...]:
+    """Count the touch, which occurred `at`, for every rule it meets, and return the indexes of these rules."""
     met = terms.matcher.match(touch)
     if met:
-        at = to_micros(touch.occurred_at)
         rules = terms.agreement.rules
         for index in met:
             rule = rules[index]

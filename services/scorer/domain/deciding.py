@@ -45,18 +45,19 @@ def take_touch(contact_id: UUID, state: ContactState, touch: Touch, terms: Terms
     """Take the touch into the state and decide as of its `received_at`. Without an agreement nothing is counted."""
     decisions: list[Decision] = []
     at = to_micros(touch.received_at)
+    occurred_at = to_micros(touch.occurred_at)
     if terms is not None:
         state.arming = state.arming.at(at)  # falling comes before the touch that may raise it again
-    if learn(state, touch):
+    if learn(state, touch, occurred_at):
         message_id = derived_id("opted_out", contact_id, touch.id)
         decisions.append(ContactOptedOut(id=message_id, contact_id=contact_id, at=touch.occurred_at))
     if terms is None:
         return decisions
-    met = count(state, touch, terms)
+    met = count(state, touch, occurred_at, terms=terms)
     if (
         state.arming.takes_hand_raise
         and not terms.hand_raises.isdisjoint(met)
-        and at - to_micros(touch.occurred_at) <= terms.half_life  # a backfilled request is history
+        and at - occurred_at <= terms.half_life  # a backfilled request is history
         and not state.is_opted_out
         and not fit(state, terms).disqualified_by
     ):
@@ -82,8 +83,9 @@ def take_terms(
     if touches is not None:
         start_counting(state, terms)
         for touch in touches:
-            count(state, touch, terms)
+            count(state, touch, to_micros(touch.occurred_at), terms=terms)
     state.agreement = terms.version
+    state.fit = None
     _foresee_fall(state, terms, instant)
     state.arming = state.arming.at(instant)
     decisions: list[Decision] = list(_decide_threshold(contact_id, state, terms, at=instant, touch_id=None))

@@ -65,13 +65,20 @@ def assess_now(state: ContactState, terms: Terms, at: int) -> Assessment:
 def may_be_ready(state: ContactState, terms: Terms, at: int) -> bool:
     """Tell cheaply that `assess` need not be asked: False only when something is missing for sure."""
     ready = terms.agreement.ready
-    return (
+    return (  # the cheapest first
         state.touches >= ready.touches
         and not state.is_opted_out
+        and _fit_score(state, terms) >= terms.least_fit
         and within_caps(group_sums(state, terms, at), terms) >= ready.engagement - _ESTIMATE_ERROR
         and reaches(stage(state, terms, at), ready.stage)
-        and fit(state, terms).score.score >= terms.least_fit
     )
+
+
+def _fit_score(state: ContactState, terms: Terms) -> float:
+    """Return the fit, reckoned once until what it depends on changes."""
+    if state.fit is None:
+        state.fit = fit(state, terms).score.score
+    return state.fit
 
 
 def _below(score: float, level: float) -> str:

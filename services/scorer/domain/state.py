@@ -5,6 +5,7 @@ the last bits of the decayed counts.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,7 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     opted_out: Stamped | None = None
     first_campaign: Stamped | None = None
     last_campaign: Stamped | None = None
+    fit: float | None = None  # score under the agreement it was last decided under; None: to be reckoned again
     arming: Arming = Arming()
     counting: str = ""  # counting hash of the agreement that the counts were made under; "" when there was none
     agreement: int = 0  # version that the contact was last decided under; 0 when there was none
@@ -76,13 +78,18 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     def account_id(self) -> UUID | None:
         """Return the identity of the contact's account: its domain's."""
         domain = self.account_domain()
-        return derived_id("account", domain) if domain else None
+        return _account_id(domain) if domain else None
 
     def account(self) -> dict[str, Any]:
         """Return the traits of the contact's account."""
         domain = self.account_domain()
         told = {**self.accounts.get("", {}), **(self.accounts.get(domain, {}))}
         return {key: stamped.value for key, stamped in told.items()}
+
+
+@lru_cache(maxsize=10_000)
+def _account_id(domain: str) -> UUID:
+    return derived_id("account", domain)
 
 
 encode_state = msgspec.json.Encoder().encode

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -46,7 +47,7 @@ class ContactStore:
 
         Rows are locked in the order of their ids, so two transactions never wait for each other.
         """
-        rows = (await connection.exec_driver_sql(_LOCK, (sorted(ids),))).all()
+        rows = (await connection.exec_driver_sql(_LOCK, (_sorted(ids),))).all()
         return {row.id: decode_state(row.state) for row in rows}
 
     async def lock_outdated(self, connection: AsyncConnection, version: int, *, limit: int) -> dict[UUID, ContactState]:
@@ -75,11 +76,11 @@ class ContactStore:
         self, connection: AsyncConnection, states: Mapping[UUID, ContactState], *, new: Collection[UUID] = ()
     ) -> None:
         """Write the states back; `new` are those that had no row. Raises ContactsRaced."""
-        known = sorted(states.keys() - set(new))
+        known = _sorted(states.keys() - set(new))
         if known:
             await connection.exec_driver_sql(_UPDATE, _columns(known, states))
         if new:
-            written = (await connection.exec_driver_sql(_INSERT, _columns(sorted(new), states))).all()
+            written = (await connection.exec_driver_sql(_INSERT, _columns(_sorted(new), states))).all()
             if len(written) < len(new):
                 raise ContactsRaced
 
@@ -112,6 +113,11 @@ class ContactStore:
             named = select(alias.c.contact_id).where(alias.c.kind == "email", alias.c.value == email)
             statement = statement.where(contact.c.id.in_(named))
         return [(row.id, decode_state(row.state)) for row in await connection.execute(statement)]
+
+
+def _sorted(ids: Iterable[UUID]) -> list[UUID]:
+    """Return ids in the order that PostgreSQL gives them; comparing the numbers is several times faster."""
+    return sorted(ids, key=attrgetter("int"))
 
 
 def _columns(ids: Sequence[UUID], states: Mapping[UUID, ContactState]) -> tuple[list[object], ...]:

@@ -11,11 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.scorer.store.tables import touch
 from shared.events.touch import Touch
 
+# Of thousands of rows a handful at most are repeats, so it is these that are returned.
 _ADD = """
-    INSERT INTO scorer.touch (contact_id, id, occurred_at, received_at, payload)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bytea[])
-    ON CONFLICT DO NOTHING
-    RETURNING contact_id, id
+    WITH given AS MATERIALIZED (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bytea[])
+            AS given (contact_id, id, occurred_at, received_at, payload)
+    ), added AS (
+        INSERT INTO scorer.touch (contact_id, id, occurred_at, received_at, payload) SELECT * FROM given
+        ON CONFLICT DO NOTHING
+        RETURNING contact_id, id
+    )
+    SELECT contact_id, id FROM given EXCEPT SELECT contact_id, id FROM added
 """
 _OF_CONTACTS = "SELECT contact_id, payload FROM scorer.touch WHERE contact_id = ANY($1::uuid[])"
 _UNTIL = """
@@ -37,9 +43,9 @@ class TouchStore:
     """The rows of `scorer.touch`."""
 
     async def add(self, connection: AsyncConnection, touches: Sequence[Touch]) -> set[tuple[UUID, UUID]]:
-        """Keep the touches, and return (contact, touch) of those that were not there."""
+        """Keep the touches, of which each is given once, and return (contact, touch) of those that were there."""
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
-        ordered = sorted(touches, key=lambda touch: (touch.contact_id, touch.id))
+        ordered = sorted(touches, key=lambda touch: (touch.contact_id.int, touch.id.int))
         rows = await connection.exec_driver_sql(
             _ADD,
             (

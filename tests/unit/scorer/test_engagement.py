@@ -24,8 +24,8 @@ def counted(*touches: Touch, terms: Terms = TERMS) -> ContactState:
     """Return the state of a contact that did this."""
     state = ContactState()
     for touch in touches:
-        learn(state, touch)
-        count(state, touch, terms)
+        learn(state, touch, to_micros(touch.occurred_at))
+        count(state, touch, to_micros(touch.occurred_at), terms=terms)
     return state
 
 
