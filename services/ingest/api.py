@@ -36,7 +36,7 @@ from shared.clock import Clock
 from shared.events.topics import TopicName
 from shared.http.keys import KeyRing, Principal, Role
 from shared.http.problems import ProblemError
-from shared.log.errors import LogUnavailable, RecordTooLarge
+from shared.log.errors import LogError, RecordTooLarge
 from shared.log.protocol import EventLog
 from shared.log.records import Headers, Record
 from shared.telemetry.metrics import Metrics
@@ -151,8 +151,8 @@ class _Reception:
                 problem = ProblemError(400, "incomplete_body", "The connection closed before the body was complete.")
             except RecordTooLarge as error:
                 problem = ProblemError(413, "body_too_large", str(error))
-            except LogUnavailable as error:
-                self._logger.warning("request.refused", reason="log_unavailable", error=str(error))
+            except LogError as error:
+                self._logger.warning("request.refused", reason=repr(error))
                 problem = ProblemError(
                     503,
                     "unavailable",

@@ -16,8 +16,9 @@ from shared.events.topics import TopicName
 from shared.http.app import create_app
 from shared.http.keys import KeyEntry, KeyRing, Role
 from shared.log.postgres import open_postgres_log
+from shared.postgres.engine import open_engine
 from shared.service import Service
-from tests.integration.ingest.installed import CAMPAIGN_KEY, WEB_KEY, Ingest
+from tests.integration.ingest.installed import CAMPAIGN_KEY, WEB_KEY, Ingest, open_test_ingest
 from tests.support.topic_reader import read_topic
 
 BATCHES = {Intake.SEGMENT_BATCH, Intake.SEGMENT_IMPORT}
@@ -189,6 +190,18 @@ async def test_readiness(ingest: Ingest) -> None:
 
     assert await ingest.service.readiness() == ()
     assert ingest.service.liveness() == ()
+
+
+async def test_a_topic_is_missing(database_url: str) -> None:
+    """503 as well: once somebody has created it, the sender's next try is stored."""
+    async with (
+        open_engine(database_url, name="test") as engine,
+        open_postgres_log(database_url, name="test") as log,
+        open_test_ingest(engine, log) as ingest,
+    ):
+        answer = await ingest.post("/v1/page", PAGE)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 async def test_the_log_is_away(ingest: Ingest) -> None:
