@@ -3,10 +3,12 @@
 A message is written in the transaction of the decision and appended by the relay afterwards, under an id derived from
 the record that caused it. The relay deletes after the acknowledgement, so a crash between the two repeats a message
 under the same id (record header `tandem-id`); consumers drop ids that they have seen.
+
+Messages of one key keep their order if the transactions that write them exclude each other, by a row lock for example.
 """
 
 import asyncio
-import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +16,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     DateTime,
@@ -23,6 +26,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     select,
@@ -116,18 +120,21 @@ class Outbox:
     async def relay_once(self) -> int:
         """Append one batch to the log and delete it; return how many messages it held.
 
-        One relay at a time works for a service, so messages of one key stay in order; the others return 0 at once.
+        One relay at a time works for a service, so messages of one key stay in order; the others wait for their turn.
         Raises LogUnavailable with the messages kept.
         """
         table = self._table.c
         async with self._engine.begin() as connection:
-            if not await connection.scalar(select(func.pg_try_advisory_xact_lock(self._lock_key))):
-                return 0
+            await connection.execute(select(func.pg_advisory_xact_lock(self._lock_key)))
             rows = (await connection.execute(select(self._table).order_by(table.ordinal).limit(RELAY_BATCH))).all()
-            for topic, group in itertools.groupby(rows, key=lambda row: row.topic):
-                await self._log.append(topic, [_record(row) for row in group])
+            by_topic: dict[str, list[Record]] = defaultdict(list)
+            for row in rows:
+                by_topic[row.topic].append(_record(row))
+            for topic, records in by_topic.items():
+                await self._log.append(topic, records)
             if rows:
-                await connection.execute(delete(self._table).where(table.ordinal.in_([row.ordinal for row in rows])))
+                relayed = bindparam("relayed", [row.ordinal for row in rows], ARRAY(BigInteger))
+                await connection.execute(delete(self._table).where(table.ordinal == func.any(relayed)))
         return len(rows)
 
     async def relay(self, stopping: asyncio.Event) -> None:
