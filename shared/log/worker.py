@@ -70,40 +70,56 @@ class ConsumerWorker:
         started = monotonic()
         try:
             await self._handle(batches)
-        except PositionLost as lost:
-            self._logger.warning("position.lost", reason=str(lost))
-            await self._again(batches, stopping)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the partition must move on
-            if isinstance(error, LogUnavailable) or passes(error):
-                self._logger.warning("batch.waits", reason=str(error), pause_seconds=self._pause.total_seconds())
-                await self._again(batches, stopping)
+        except Exception as error:  # whatever it is, the partition must move on
+            if _passes(error):
+                await self._again(batches, error, stopping)
+            elif (count := _count(batches)) > 1:
+                self._logger.exception("batch.failed", records=count)
+                self._one_by_one = count
+                self._rewind(batches)
             else:
-                await self._isolate(batches, error)
+                await self._put_aside(batches[0], error, stopping)
         else:
-            self._pause = SHORTEST_PAUSE
-            count = sum(len(batch.records) for batch in batches)
-            self._one_by_one = max(0, self._one_by_one - count)
             self._metrics.batch_seconds.labels(self._name).observe(monotonic() - started)
-            self._metrics.consumed_records.labels(self._name).inc(count)
-            oldest = min(batch.records[0].appended_at.timestamp() for batch in batches if batch.records)
-            self._metrics.consumer_lag_seconds.labels(self._name).set(max(0.0, time() - oldest))
-            await self._consumer.mirror(batches)
+            await self._moved(batches)
 
-    async def _again(self, batches: Sequence[Batch], stopping: asyncio.Event) -> None:
-        for batch in batches:
-            self._consumer.rewind(batch.partition)
+    async def _put_aside(self, batch: Batch, reason: Exception, stopping: asyncio.Event) -> None:
+        """Keep the record that broke the handler; if even that cannot be done, only a person can help."""
+        try:
+            await self._set_aside(batch, reason)
+        except Exception as error:
+            if not _passes(error):
+                raise
+            await self._again([batch], error, stopping)
+        else:
+            self._logger.error("record.set_aside", at=f"{batch.partition}@{batch.position}", exc_info=reason)
+            self._metrics.records_set_aside.labels(self._name).inc()
+            await self._moved([batch])
+
+    async def _moved(self, batches: Sequence[Batch]) -> None:
+        self._pause = SHORTEST_PAUSE
+        count = _count(batches)
+        self._one_by_one = max(0, self._one_by_one - count)
+        self._metrics.consumed_records.labels(self._name).inc(count)
+        oldest = min(batch.records[0].appended_at.timestamp() for batch in batches)
+        self._metrics.consumer_lag_seconds.labels(self._name).set(max(0.0, time() - oldest))
+        await self._consumer.mirror(batches)
+
+    async def _again(self, batches: Sequence[Batch], error: Exception, stopping: asyncio.Event) -> None:
+        event = "position.lost" if isinstance(error, PositionLost) else "batch.waits"
+        self._logger.warning(event, reason=str(error) or repr(error), pause_seconds=self._pause.total_seconds())
+        self._rewind(batches)
         await wait_for_any(stopping, timeout=self._pause)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    async def _isolate(self, batches: Sequence[Batch], error: Exception) -> None:
-        count = sum(len(batch.records) for batch in batches)
-        if count > 1:
-            self._logger.error("batch.failed", records=count, exc_info=error)
-            self._one_by_one = count
-            for batch in batches:
-                self._consumer.rewind(batch.partition)
-            return
-        (batch,) = batches
-        self._logger.error("record.set_aside", at=f"{batch.partition}@{batch.position}", exc_info=error)
-        self._metrics.records_set_aside.labels(self._name).inc()
-        await self._set_aside(batch, error)
+    def _rewind(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self._consumer.rewind(batch.partition)
+
+
+def _count(batches: Sequence[Batch]) -> int:
+    return sum(len(batch.records) for batch in batches)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, (PositionLost, LogUnavailable)) or passes(error)
