@@ -1,0 +1,77 @@
+"""What the log on Kafka promises beyond the contract of both backends."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from shared.log.kafka import open_kafka_log
+from shared.log.protocol import EventLog
+from shared.log.records import Claim, Partition, Record, Topic
+from tests.support.reading import read_batches
+from tests.support.waiting import until
+
+
+@pytest_asyncio.fixture
+async def log(kafka_bootstrap: str) -> AsyncIterator[EventLog]:
+    """The log on the shared broker."""
+    async with open_kafka_log(kafka_bootstrap, client_id="trial", append_timeout=timedelta(seconds=5)) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def admin(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Kafka as its operators see it."""
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await client.start()
+    yield client
+    await client.close()
+
+
+@pytest_asyncio.fixture
+async def topic(log: EventLog) -> str:
+    """A topic with two partitions."""
+    name = f"topic-{uuid4().hex}"
+    await log.create_topics([Topic(name, partitions=2, retention_hours=5)])
+    return name
+
+
+async def from_the_beginning(_group: str, _partition: Partition, earliest: int, _end: int) -> Claim:
+    return Claim(1, earliest)
+
+
+async def test_operators_see_how_far_a_group_is(log: EventLog, topic: str, admin: AIOKafkaAdminClient) -> None:
+    """Kafka's own tools and autoscalers show the lag, from the mirrored positions."""
+    group = f"group-{topic}"
+    await log.append(topic, [Record(b"", partition=1)] * 5)
+    async with log.consume(group, [topic], from_the_beginning) as consumer:
+        await consumer.mirror(await read_batches(consumer, 3, max_records=3))
+        await log.append(topic, [Record(b"", partition=1)] * 5)
+
+        async def mirrored(offset: int) -> bool:
+            try:
+                offsets = await admin.list_consumer_group_offsets(group)
+            except KafkaError:
+                return False
+            return TopicPartition(topic, 1) in offsets and offsets[TopicPartition(topic, 1)].offset == offset
+
+        await until(lambda: mirrored(3))
+        await consumer.mirror(await read_batches(consumer, 7))
+    await until(lambda: mirrored(10), what="the last positions are mirrored when the group is left")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("message.timestamp.type", "LogAppendTime"), ("retention.ms", str(5 * 3600 * 1000))]
+)
+async def test_topics_keep_the_clock_of_the_log(topic: str, admin: AIOKafkaAdminClient, name: str, value: str) -> None:
+    """An event of last year is not forgotten at once, and one from the future is not refused."""
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    entries = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+
+    assert entries[name] == value

@@ -1,0 +1,34 @@
+"""Migrations: every process of a deployment may run them at its start."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from shared.postgres.engine import open_engine
+from shared.postgres.migrate import migrate, pending
+
+
+async def test_an_empty_database_is_brought_up_to_date(empty_database_url: str) -> None:
+    """What is pending is what gets applied, in order, once."""
+    waiting = await pending(empty_database_url)
+
+    assert waiting[0] == "0001_log"
+    assert await migrate(empty_database_url) == waiting
+    assert await pending(empty_database_url) == []
+    assert await migrate(empty_database_url) == []
+
+
+async def test_migrators_wait_for_each_other(empty_database_url: str) -> None:
+    """Of several that start together one applies everything and the others nothing."""
+    waiting = await pending(empty_database_url)
+    applied = await asyncio.gather(*(migrate(empty_database_url) for _ in range(3)))
+
+    assert sorted(applied) == [[], [], waiting]
+
+
+async def test_a_newer_database_has_nothing_pending(database_url: str) -> None:
+    """While a new version rolls out, the old one goes on with the schema that the new one made."""
+    async with open_engine(database_url, name="trial") as engine, engine.begin() as connection:
+        await connection.execute(text("UPDATE tandem_migration SET version_num = '9999_later'"))
+
+    assert await pending(database_url) == []
