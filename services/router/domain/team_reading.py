@@ -200,7 +200,8 @@ class _Check:
             self.known("default_pool", [team.default_pool], pools, kind="pool")
         elif len(pools) != 1:
             self.reader.wrong(self.root, "default_pool", "expected the pool that gets what no rule sends elsewhere")
-        self.everybody_is_served(team)
+        if not self.reader.mistakes:
+            self.everybody_is_served(team)
 
     def everybody_is_served(self, team: Team) -> None:
         for number, pool in enumerate(team.pools):

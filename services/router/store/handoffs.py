@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, literal_column, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,6 +18,9 @@ from services.router.store import tables
 from shared.events.handoff import HandoffReady, decode_handoff
 
 _handoff = tables.handoff.c
+
+# Of a row just inserted; SQLAlchemy does not correlate a subquery with the table of an INSERT.
+_OPTED_OUT = literal_column("EXISTS (SELECT FROM router.opted_out o WHERE o.contact_id = handoff.contact_id)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,7 @@ class HandoffStore:
 
     async def insert_new(self, connection: AsyncConnection, handoffs: Sequence[NewHandoff], *, now: datetime) -> bool:
         """Put those that are new in the queue; return whether any contact of theirs ever opted out."""
-        opted_out = select(tables.opted_out.c.at).where(tables.opted_out.c.contact_id == _handoff.contact_id)
-        statement = (
-            insert(tables.handoff)
-            .on_conflict_do_nothing(index_elements=["id"])
-            .returning(opted_out.correlate(tables.handoff).scalar_subquery())
-        )
+        statement = insert(tables.handoff).on_conflict_do_nothing(index_elements=["id"]).returning(_OPTED_OUT)
         unique = {handoff.ready.id: handoff for handoff in reversed(handoffs)}
         rows = [
             {

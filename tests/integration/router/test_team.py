@@ -1,0 +1,118 @@
+"""Setting the team over HTTP, and the schema that keeps it."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from services.router.store import tables
+from tests.integration.router.conftest import StartRouter
+from tests.integration.router.running import RunningRouter
+from tests.support.handoffs import make_handoff
+from tests.support.receiver import Receiver, answers, open_receiver
+
+
+async def test_the_secret_is_shown_once(start_router: StartRouter, receiver: Receiver) -> None:
+    """A secret is made for a new endpoint and shown in that answer only; setting the same again changes nothing."""
+    endpoints = [{"name": "crm", "url": receiver.url}]
+    async with start_router() as router:
+        first = await router.set_team(endpoints=endpoints)
+        again = await router.set_team(endpoints=endpoints)
+        shown = [await router.call("GET", path) for path in ("/v1/team", "/v1/endpoints")]
+        await router.hand_over(make_handoff())
+        (request,) = await receiver.wait_for(1)
+
+        assert first["endpoints"][0]["secret"].startswith("whsec_")
+        assert (first["version"], again["version"]) == (1, 1)
+        assert "secret" not in str([again, *shown])
+        assert request.verify(first["endpoints"][0]["secret"])
+
+
+async def test_a_secret_of_ones_own(start_router: StartRouter, receiver: Receiver) -> None:
+    """A secret in the team is used, and never shown."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    async with start_router() as router:
+        answer = await router.set_team(endpoints=[{"name": "crm", "url": receiver.url, "secret": secret}])
+        await router.hand_over(make_handoff())
+        (request,) = await receiver.wait_for(1)
+        stored = await router.platform.engine.connect().__aenter__()
+        document = str(await stored.scalar(text("SELECT document FROM router.team")))
+        await stored.close()
+
+    assert request.verify(secret)
+    assert secret not in str(answer)
+    assert secret not in document
+
+
+async def test_mistakes(router: RunningRouter) -> None:
+    """All mistakes come back with their lines, and the team stays as it was."""
+    before = await router.call("GET", "/v1/team")
+    problem = await router.call(
+        "PUT", "/v1/team", content=b"reps:\n  - {name: Rita}\npools: 5\nendpoints: []\n", status=422
+    )
+    await router.call("PUT", "/v1/team", content=b"\xff", status=422)
+    await router.call("PUT", "/v1/team", content=b"", status=422)
+    await router.call("PUT", "/v1/team", content=b"x" * 2_000_000, status=413)
+
+    assert [mistake["line"] for mistake in problem["mistakes"]] == [2, 3]
+    assert await router.call("GET", "/v1/team") == before
+
+
+async def test_an_endpoint_that_is_removed(start_router: StartRouter, receiver: Receiver) -> None:
+    """What waited for a removed endpoint is kept as dead, and can be replayed when the endpoint is back."""
+    receiver.script(answers(500))
+    async with open_receiver() as other, start_router() as router:
+        crm, chat = {"name": "crm", "url": receiver.url}, {"name": "chat", "url": other.url}
+        await router.set_team(endpoints=[crm])
+        await router.hand_over(make_handoff())
+        await receiver.wait_for(1)
+        await router.wait_for_delivery("pending")
+        await router.set_team(endpoints=[chat])
+        (dead,) = await router.wait_for_delivery("dead")
+        back = await router.set_team(endpoints=[chat, crm])
+        await router.call("POST", "/v1/deliveries/replay", json={"ids": [dead["id"]]})
+        _, again = await receiver.wait_for(2)
+
+    assert again.webhook_id == dead["webhook_id"]
+    assert "secret" in next(endpoint for endpoint in back["endpoints"] if endpoint["name"] == "crm")
+
+
+async def test_an_endpoint_that_is_disabled(start_router: StartRouter, receiver: Receiver) -> None:
+    """Deliveries to a disabled endpoint wait, and go out when it is enabled."""
+    async with start_router() as router:
+        await router.set_team(endpoints=[{"name": "crm", "url": receiver.url, "enabled": False}])
+        await router.hand_over(make_handoff())
+        await router.wait_for_delivery("pending")
+        (endpoint,) = (await router.call("GET", "/v1/endpoints"))["endpoints"]
+
+        assert endpoint["status"] == "disabled"
+        assert receiver.requests == []
+
+        await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
+        await receiver.wait_for(1)
+
+
+async def test_the_migrated_schema(start_router: StartRouter) -> None:
+    """The migrations make exactly the tables that the code declares."""
+    async with start_router(workers=[]) as router, router.platform.engine.connect() as connection:
+        differences = await connection.run_sync(_differences)
+
+    assert differences == []
+
+
+def _differences(connection: Connection) -> list[object]:
+    def ours(name: str | None, kind: str, _: object) -> bool:
+        return kind != "schema" or name == "router"
+
+    context = MigrationContext.configure(
+        connection, opts={"include_schemas": True, "include_name": ours, "compare_server_default": True}
+    )
+    return list(compare_metadata(context, tables.metadata))
+
+
+async def test_readiness(router: RunningRouter) -> None:
+    """A running router is ready and alive, and describes itself."""
+    assert await router.service.readiness() == ()
+    assert router.service.liveness() == ()
+    described = (await router.http.get("/openapi.json")).json()
+    assert "/v1/handoffs/{handoff_id}/accept" in described["paths"]
+    assert described["paths"]["/v1/handoffs/{handoff_id}/reject"]["post"]["requestBody"]["required"] is True

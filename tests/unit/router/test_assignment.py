@@ -1,0 +1,134 @@
+"""Who gets a handoff, and why the others do not."""
+
+import pytest
+
+from services.router.domain.assignment import Why, choose_pool
+from services.router.domain.queue import Waiting, free_pools, plan_assignments
+from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team
+from shared.agreement.model import Condition
+from shared.events.handoff import HandoffReady
+from tests.support.handoffs import DECIDED_AT, make_handoff
+
+
+def make_team(*, capacity: int = 5, away: bool = False) -> Team:
+    return Team(
+        version=7,
+        reps=(
+            Rep(name="Rita", email="rita@harbour.example", capacity=capacity, away=away),
+            Rep(name="Sven", email="sven@harbour.example", capacity=capacity),
+            Rep(name="Olga", email="olga@harbour.example", capacity=1),
+        ),
+        pools=(
+            Pool(name="everyone", members=(Member("Rita"), Member("Sven"))),
+            Pool(name="large", members=(Member("Olga"), Member("Rita"))),
+        ),
+        rules=(Rule(when=(Condition(field="account.employees", any_of=(">= 500",)),), pool="large"),),
+        default_pool="everyone",
+        endpoints=(
+            Endpoint(name="crm", url="https://crm.example/"),
+            Endpoint(name="olga", url="https://chat.example/", reps=("Olga",)),
+            Endpoint(name="small", url="https://small.example/", pools=("everyone",)),
+        ),
+    )
+
+
+def waiting(*handoffs: HandoffReady) -> list[Waiting]:
+    return [
+        Waiting(
+            id=handoff.id,
+            contact_id=handoff.contact.id,
+            ready=handoff,
+            pool=None,
+            team_version=None,
+            assignments=0,
+            steps=0,
+            traceparent=None,
+        )
+        for handoff in handoffs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("employees", "pool", "rule"),
+    [(499, "everyone", None), (500, "large", 0), ("1200", "large", 0), (None, "everyone", None)],
+)
+def test_the_pool(employees: object, pool: str, rule: int | None) -> None:
+    """The first rule that holds picks the pool; where none does, it is the default."""
+    route = choose_pool(make_team(), make_handoff(account={"employees": employees}).contact)
+
+    assert route is not None
+    assert (route.pool, route.rule) == (pool, rule)
+
+
+def test_no_team() -> None:
+    """Before anybody set up a team there is no pool."""
+    assert choose_pool(Team(), make_handoff().contact) is None
+
+
+def test_turns() -> None:
+    """Equal members alternate, and the decision lists both with the reason."""
+    plan = plan_assignments(
+        make_team(), waiting(make_handoff(), make_handoff()), open_handoffs={}, now=DECIDED_AT, public_url="https://t"
+    )
+    first, second = plan.assignments
+
+    assert [first.rep, second.rep] == ["Rita", "Sven"]
+    assert [(item.rep, item.why) for item in first.decision.candidates] == [
+        ("Rita", Why.CHOSEN),
+        ("Sven", Why.NOT_THEIR_TURN),
+    ]
+    assert first.decision.team_version == 7
+    assert plan.owed["everyone"] == {"Rita": 0.0, "Sven": 0.0}
+
+
+def test_somebody_away_and_somebody_full() -> None:
+    """Who is away or full is listed with the reason, and nobody gets it."""
+    plan = plan_assignments(
+        make_team(away=True, capacity=2),
+        waiting(make_handoff()),
+        open_handoffs={"Sven": 2},
+        now=DECIDED_AT,
+        public_url="https://t",
+    )
+    (queued,) = plan.queued
+
+    assert plan.assignments == ()
+    assert queued.decision.rep is None
+    assert [(item.why, item.open, item.capacity) for item in queued.decision.candidates] == [
+        (Why.AWAY, 0, 2),
+        (Why.FULL, 2, 2),
+    ]
+
+
+def test_capacity_within_one_plan() -> None:
+    """What one handoff takes counts for the next, over all pools of a rep."""
+    handoffs = [make_handoff(account={"employees": 900}) for _ in range(4)]
+    plan = plan_assignments(
+        make_team(capacity=2), waiting(*handoffs), open_handoffs={"Rita": 1}, now=DECIDED_AT, public_url="https://t"
+    )
+
+    assert [item.rep for item in plan.assignments] == ["Olga", "Rita"]
+    assert len(plan.queued) == 2
+
+
+def test_endpoints_that_serve() -> None:
+    """A message goes to every endpoint that serves the pool or the rep, or everybody."""
+    plan = plan_assignments(
+        make_team(),
+        waiting(make_handoff(account={"employees": 900}), make_handoff()),
+        open_handoffs={},
+        now=DECIDED_AT,
+        public_url="https://t",
+    )
+
+    assert [(item.rep, item.endpoints) for item in plan.assignments] == [
+        ("Olga", ("crm", "olga")),
+        ("Rita", ("crm", "small")),
+    ]
+
+
+def test_pools_with_somebody_free() -> None:
+    """A pool is free when one member is here and has room."""
+    assert free_pools(make_team(), {"Olga": 1, "Rita": 5}) == ["everyone"]
+    assert free_pools(make_team(away=True), {"Olga": 1}) == ["everyone"]
+    assert free_pools(make_team(), {"Olga": 1, "Rita": 5, "Sven": 5}) == []

@@ -1,0 +1,114 @@
+"""The team as people write it: read whole, or refused with every mistake and its line."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from services.router.domain.team import Endpoint, Member, Pool, Rep
+from services.router.domain.team_reading import read_team
+from services.router.errors import TeamInvalid
+
+LOOPBACK = [ip_network("127.0.0.0/8")]
+EXAMPLE = Path(__file__).parents[3] / "examples" / "team.yaml"
+TEAM = """\
+reps:
+  - {name: Rita, email: rita@harbour.example, capacity: 5}
+  - {name: Sven, email: sven@harbour.example, away: true}
+pools:
+  - name: everyone
+    members: [{rep: Rita, weight: 2}, Sven]
+endpoints:
+  - {name: crm, url: "https://crm.example/leads"}
+"""
+
+
+def test_a_small_team() -> None:
+    """What is left out has a default: capacity 30, weight 1, and the only pool gets everything."""
+    team = read_team(TEAM)
+
+    assert team.reps == (
+        Rep(name="Rita", email="rita@harbour.example", capacity=5),
+        Rep(name="Sven", email="sven@harbour.example", capacity=30, away=True),
+    )
+    assert team.pools == (Pool(name="everyone", members=(Member(rep="Rita", weight=2), Member(rep="Sven"))),)
+    assert team.default_pool == "everyone"
+    assert team.endpoints == (Endpoint(name="crm", url="https://crm.example/leads"),)
+
+
+def test_the_example() -> None:
+    """The team in the examples can be set where loopback is allowed."""
+    team = read_team(EXAMPLE.read_text(), allowed=LOOPBACK)
+
+    assert [pool.name for pool in team.pools] == ["enterprise", "growth"]
+    assert [rule.pool for rule in team.rules] == ["enterprise", "enterprise"]
+
+
+def test_json() -> None:
+    """JSON is understood too."""
+    written = (
+        '{"reps": [{"name": "Rita", "email": "rita@harbour.example"}], '
+        '"pools": [{"name": "all", "members": ["Rita"]}], '
+        '"endpoints": [{"name": "crm", "url": "https:\\/\\/crm.example\\/leads"}]}'
+    )
+
+    assert read_team(written).endpoints[0].url == "https://crm.example/leads"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "said"),
+    [
+        ("capacity: 5", "capacity: 0", 2, "whole number from 1"),
+        ("capacity: 5", "capacity: 2.5", 2, "whole number"),
+        ("capacity: 5", "capacty: 5", 2, "did you mean 'capacity'"),
+        ("rita@harbour.example", "rita", 2, "e-mail"),
+        ("away: true", "away: maybe", 3, "true or false"),
+        ("name: Sven", "name: Rita", 3, "'Rita' only once"),
+        ("rep: Rita", "rep: Rina", 5, "did you mean 'Rita'"),
+        ("weight: 2", "weight: 0", 6, "from 0.01 to 100"),
+        ("weight: 2", "weight: .inf", 6, "number"),
+        ("{rep: Rita, weight: 2}, Sven", "Rita, Rita", 5, "only once"),
+        ("{rep: Rita, weight: 2}, Sven", "", 6, "at least one rep"),
+        ("https://crm.example/leads", "crm.example", 8, "https://"),
+        ("https://crm.example/leads", "http://127.0.0.1:9099/", 8, "TANDEM_DELIVERY_ALLOWED_NETWORKS"),
+        ("https://crm.example/leads", "http://[::ffff:7f00:1]/", 8, "not a public address"),
+        ("https://crm.example/leads", "http://2130706433/", 8, "in full"),
+        ('leads"}', 'leads", secret: short}', 8, "24 to 64 bytes"),
+        ('leads"}', 'leads", pools: [nobody]}', 8, "there is no pool 'nobody'"),
+        ('leads"}', 'leads", reps: [Rita]}', 5, "nothing would be delivered"),
+        ('leads"}', 'leads"}\nrules: [{when: {}, pool: everyone}]', 9, "at least one condition"),
+        ('leads"}', 'leads"}\nrules: [{when: {title: x}, pool: everyone}]', 9, "there is no field 'title'"),
+        ('leads"}', 'leads"}\ndefault_pool: nobody', 9, "there is no pool 'nobody'"),
+        ("name: crm", 'name: "c\\0rm"', 8, "on one line"),
+        ("reps:", "reps: &all", 1, ""),
+    ],
+)
+def test_one_mistake(before: str, after: str, line: int, said: str) -> None:
+    """A mistake is told with its line and what would be right."""
+    written = TEAM.replace(before, after, 1)
+    if not said:
+        assert read_team(written)
+        return
+    with pytest.raises(TeamInvalid) as raised:
+        read_team(written)
+
+    assert raised.value.mistakes[0].line == line
+    assert said in str(raised.value)
+
+
+def test_several_mistakes() -> None:
+    """All of them are told at once, in the order of the lines."""
+    written = TEAM.replace("capacity: 5", "capacity: none").replace("away: true", "away: 1").replace("name: crm, ", "")
+    with pytest.raises(TeamInvalid) as raised:
+        read_team(written)
+
+    assert [mistake.line for mistake in raised.value.mistakes] == [2, 3, 8]
+
+
+@pytest.mark.parametrize(
+    "written", ["", "  \n", "[]", "42", "reps: [", "a: *b", "[" * 5000, "{" * 5000, "x" * 300_000, "\x00", "- - - -"]
+)
+def test_what_is_no_team(written: str) -> None:
+    """Nothing that anybody may send breaks the reading."""
+    with pytest.raises(TeamInvalid):
+        read_team(written)
