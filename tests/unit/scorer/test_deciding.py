@@ -1,5 +1,8 @@
 """Who is handed off, when, and why not."""
 
+import random
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -268,19 +271,28 @@ def test_an_agreement_with_other_prices() -> None:
     assert take_terms(ADA, contact.state, terms, at=NOON, touches=None) == []
 
 
-paths = st.sampled_from(["/pricing", "/blog/x", "/compare/y", "/", "click", "demo", "out", "in", "who", "rival"])
+paths = st.sampled_from(
+    ["/pricing", "/blog/x", "/compare/y", "/", "click", "demo", "out", "in", "who", "rival", "wait", "wait"]
+)
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, longest: int = 45) -> list[Touch]:
-    """Draw what one contact did in half a year, in the order in which it arrived, some of it late."""
-    steps = draw(st.lists(st.tuples(paths, st.integers(0, 8 * 1440), st.integers(0, 3 * 1440)), max_size=longest))
+def histories(draw: st.DrawFn) -> list[Touch]:
+    """Draw what one contact did in years, in the order in which it arrived, some of it late."""
+    steps = draw(st.lists(st.tuples(paths, st.integers(0, 8 * 1440), st.integers(0, 3 * 1440)), max_size=60))
+    return history(steps)
+
+
+def history(steps: Iterable[tuple[str, int, int]]) -> list[Touch]:
+    """Return the touches of steps: what, minutes after the one before, minutes that it came late."""
     touches = []
-    received = NOON - 180 * DAY
+    received = NOON
     for number, (path, minutes, late) in enumerate(steps):
         received += timedelta(minutes=minutes)
         times: dict[str, Any] = {"at": received - timedelta(minutes=late), "received_at": received}
         match path:
+            case "wait":
+                received += 40 * DAY
             case "click":
                 touches.append(a_track(number, "Email Link Clicked", **times))
             case "demo":
@@ -296,11 +308,33 @@ def histories(draw: st.DrawFn, *, longest: int = 45) -> list[Touch]:
     return touches
 
 
+def test_the_reference_model_decides_the_same_for_busy_contacts() -> None:
+    """Over years of interest that comes and goes, with many handoffs, plain code finds the same ones."""
+    dice = random.Random(20)
+    kinds = (
+        ["/pricing"] * 8 + ["/compare/y"] * 4 + ["/blog/x", "/", "click"] + ["wait"] * 2 + ["demo", "out", "in", "who"]
+    )
+    reasons: Counter[str] = Counter()
+    for _ in range(40):
+        steps = [("who", 0, 0)] + [
+            (dice.choice(kinds), dice.randrange(2 * 1440), dice.randrange(1440) * dice.randrange(2)) for _ in range(80)
+        ]
+        touches = history(steps)
+        contact = Contact(*touches)
+
+        _, handoffs = expected({"ada": touches}, agreement(), as_of=NOON)
+
+        assert contact.handoffs() == [UUID(touch) for _, touch in handoffs]
+        reasons.update(decision.reason for decision in contact.decisions if isinstance(decision, Handoff))
+    assert reasons["threshold"] > 50
+    assert reasons["hand_raise"] > 10
+
+
 @given(histories())
 def test_the_reference_model_decides_the_same(touches: list[Touch]) -> None:
     """Scores and handoffs are those that plain code recomputes from the raw touches."""
     contact = Contact(*touches)
-    as_of = NOON + 30 * DAY
+    as_of = NOON + 60 * DAY
 
     scores, handoffs = expected({"ada": touches}, agreement(), as_of=as_of)
 
