@@ -167,9 +167,8 @@ class DeliveryWorker:
             duration_ms=round(seconds * 1000, 3),
             outcome=reply.outcome,
             status=reply.status,
-            error=reply.error,
-            # PostgreSQL keeps no NUL in text.
-            response=reply.excerpt.decode(errors="replace").replace("\0", "�"),
+            error=_storable(reply.error),
+            response=_storable(reply.excerpt.decode(errors="replace")),
             peer=reply.peer,
             next_attempt=verdict.next_attempt,
         )
@@ -219,3 +218,8 @@ class DeliveryWorker:
             )
             if verdict.delivered and delivery.id in ours:
                 self._metrics.delivery_end_to_end_seconds.observe((now - delivery.created_at).total_seconds())
+
+
+def _storable(written: str) -> str:
+    """PostgreSQL keeps no NUL in text."""
+    return written.replace("\0", "�")

@@ -1,9 +1,11 @@
 """Reading records of `handoffs`: what can be understood, and what is set aside with its reason."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.router.domain.brief import write_brief
 from services.router.store.handoffs import NewHandoff
 from shared.clock import require_aware
 from shared.events.handoff import ContactOptedOut, HandoffMessage, HandoffReady, decode_handoff
@@ -12,6 +14,8 @@ from shared.events.topics import TopicName
 from shared.ids import MessageId, message_id
 from shared.log.records import Batch, StoredRecord
 from shared.postgres.outbox import TRACE_HEADER, OutboxMessage
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +35,24 @@ def read_batches(batches: Iterable[Batch], *, now: datetime) -> Intake:
     for record in (record for batch in batches for record in batch.records):
         try:
             message = read_message(record.value)
-        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        except (ValueError, OverflowError, RecursionError) as error:  # msgspec's errors are ValueErrors
             rejected.append(reject(record, reason="malformed", message=str(error), now=now))
             continue
         match message:
             case HandoffReady():
-                trace = record.header(TRACE_HEADER)
-                handoffs.append(
-                    NewHandoff(
-                        ready=message,
-                        document=record.value,
-                        traceparent=trace.decode("ascii", "ignore") if trace else None,
-                    )
-                )
+                handoffs.append(NewHandoff(ready=message, document=record.value, traceparent=_trace(record)))
             case ContactOptedOut():
                 opt_outs.append(message)
     return Intake(handoffs=tuple(handoffs), opt_outs=tuple(opt_outs), rejected=tuple(rejected))
 
 
 def read_message(value: bytes) -> HandoffMessage:
-    """Read one record. Raises ValueError that says what is wrong."""
+    """Read one record. Raises ValueError or OverflowError that says what is wrong."""
     message = decode_handoff(value)
     for instant in _instants(message):
         require_aware(instant)
+    if isinstance(message, HandoffReady):
+        write_brief(message)  # once it is in the queue it must not fail for want of a brief
     return message
 
 
@@ -78,6 +77,12 @@ def reject(record: StoredRecord, *, reason: str, message: str, now: datetime) ->
         key=str(identity).encode(),
         value=encode_rejected(rejected),
     )
+
+
+def _trace(record: StoredRecord) -> str | None:
+    """Return the trace that the record belongs to; what is not one is left behind, it would end up in a header."""
+    trace = (record.header(TRACE_HEADER) or b"").decode("latin-1")
+    return trace if _TRACEPARENT.fullmatch(trace) else None
 
 
 def _instants(message: HandoffMessage) -> Sequence[datetime]:

@@ -49,7 +49,6 @@ class TeamSetter:
         """Make the team what was declared. The same declaration again changes nothing."""
         async with self._engine.begin() as connection:
             current = await self._teams.lock(connection)
-            new_secrets = await self._save_endpoints(connection, declared)
             stored = without_secrets(declared)
             same = replace(current, version=0, owed={}) == stored
             team = current if same else replace(stored, version=current.version + 1, owed=_settled(current, stored))
@@ -57,6 +56,8 @@ class TeamSetter:
             if not same:
                 await self._teams.save(connection, team, by=by, now=self._clock())
                 returned = await self._return(connection, team, by=by)
+            # After the deliveries: whoever ends an attempt locks its delivery and then the endpoint.
+            new_secrets = await self._save_endpoints(connection, declared)
         self._changed()
         return TeamSet(team=team, new_secrets=new_secrets, returned=returned)
 

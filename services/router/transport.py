@@ -25,6 +25,10 @@ EXCERPT_BYTES = 8192  # of the answer's body
 CLIENT_AGE = timedelta(seconds=60)  # then a new connection asks the resolver, and the guard, again
 KEEP_ALIVE = timedelta(seconds=30)
 
+# Of the deadline: the most that dialling may take, and a TLS handshake again. httpcore closes a socket whose handshake
+# takes too long, but not one whose handshake is cancelled; so its own limit must strike before the deadline does.
+_CONNECT_SHARE = 0.4
+
 _LOST = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 
 
@@ -153,7 +157,10 @@ class Transport:
             httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
             headers=[("Host", url.authority), *headers.items(), ("Content-Length", str(len(body)))],
             content=body,
-            extensions={"trace": exchange.trace},
+            extensions={
+                "trace": exchange.trace,
+                "timeout": {"connect": self._deadline.total_seconds() * _CONNECT_SHARE},
+            },
         ) as response:
             exchange.status = response.status
             exchange.retry_after = _header(response.headers, b"retry-after")
@@ -178,10 +185,16 @@ def _classify(error: Exception) -> tuple[Outcome, str]:
         case NameUnresolved():
             return Outcome.NAME_UNRESOLVED, said
         case httpcore.TimeoutException():
-            return Outcome.TIMED_OUT, said
-        case httpcore.ConnectError() if isinstance(error.__cause__, ssl.SSLError):
+            return Outcome.TIMED_OUT, "No connection came about in time."
+        case httpcore.ConnectError() if _is_about_tls(error):
             return Outcome.TLS_FAILED, said
         case httpcore.ConnectError():
             return Outcome.UNREACHABLE, said
         case _:
             return Outcome.BROKEN, said
+
+
+def _is_about_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -11,7 +11,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Float, Integer, Row, Text, Uuid, bindparam, func, select, text, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    Float,
+    Integer,
+    Row,
+    Text,
+    Uuid,
+    bindparam,
+    exists,
+    func,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -285,11 +300,23 @@ class DeliveryStore:
         )
 
     async def replay(self, ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
-        """Make ended deliveries due now, with a fresh schedule, and return which; cancelled ones stay cancelled."""
+        """Make deliveries due now, with a fresh schedule, and return which.
+
+        Left alone are those under way, those cancelled, and those about contacts who want to be left alone.
+        """
+        opted_out = exists().where(
+            tables.opted_out.c.contact_id == _delivery.contact_id,
+            tables.handoff.c.id == _delivery.handoff_id,
+            tables.handoff.c.decided_at <= tables.opted_out.c.at,
+        )
         async with self._engine.begin() as connection:
             rows = await connection.execute(
                 update(tables.delivery)
-                .where(_delivery.id.in_(list(ids)), _delivery.state.in_(["dead", "delivered", "pending"]))
+                .where(
+                    _delivery.id.in_(list(ids)),
+                    _delivery.state.in_(["dead", "delivered", "pending"]),
+                    ~opted_out,
+                )
                 .values(state="pending", due_at=now, failures=0, ended_at=None)
                 .returning(_delivery.id)
             )

@@ -7,7 +7,21 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Row,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -20,7 +34,9 @@ from shared.events.handoff import HandoffReady, decode_handoff
 _handoff = tables.handoff.c
 
 # Of a row just inserted; SQLAlchemy does not correlate a subquery with the table of an INSERT.
-_OPTED_OUT = literal_column("EXISTS (SELECT FROM router.opted_out o WHERE o.contact_id = handoff.contact_id)")
+_OPTED_OUT: ColumnElement[bool] = literal_column(
+    "EXISTS (SELECT FROM router.opted_out o WHERE o.contact_id = handoff.contact_id)"
+)
 
 
 @dataclass(frozen=True, slots=True)

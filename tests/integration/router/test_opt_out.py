@@ -96,10 +96,13 @@ async def test_what_sales_has_taken_over(router: RunningRouter) -> None:
     contact = uuid4()
     talking, waiting = make_handoff(contact_id=contact), make_handoff(contact_id=contact)
     await router.hand_over(talking, waiting)
-    await router.wait_for_state(waiting.id, "assigned")
+    await router.wait_for_delivery("delivered", count=2)
     await router.call("POST", f"/v1/handoffs/{talking.id}/accept")
     await router.call("POST", f"/v1/handoffs/{talking.id}/qualify")
     await router.hand_over(make_opt_out(contact))
     await router.wait_for_state(waiting.id, "withdrawn")
+    delivered = await router.wait_for_delivery("delivered", count=2)
+    answer = await router.call("POST", "/v1/deliveries/replay", json={"ids": [item["id"] for item in delivered]})
 
     assert await router.state(talking.id) == "qualified"
+    assert answer["replayed"] == []

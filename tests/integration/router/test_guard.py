@@ -1,0 +1,162 @@
+"""The guard at the dial: no name, spelling or change of mind leads to an address that may not be called."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from datetime import timedelta
+from ipaddress import ip_network
+
+import httpx
+import pytest
+
+from services.router.domain.outcome import Outcome, Reply
+from services.router.errors import NameUnresolved
+from services.router.guard import Resolve, resolve_host
+from services.router.transport import Transport
+from tests.support.receiver import Receiver, closes
+
+LOOPBACK = [ip_network("127.0.0.0/8")]
+
+
+def names(*answers: Sequence[str]) -> Resolve:
+    """A resolver that gives these answers in turn, whatever it is asked."""
+    left = list(answers)
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return left.pop(0)
+
+    return resolve
+
+
+def open_transport(*, resolve: Resolve = resolve_host, allowed: Sequence[object] = ()) -> Transport:
+    return Transport(
+        deadline=timedelta(seconds=2),
+        allowed=allowed,  # type: ignore[arg-type]  # networks of both versions
+        connections=4,
+        tls=httpx.create_ssl_context(),
+        resolve=resolve,
+    )
+
+
+async def post(transport: Transport, url: str) -> Reply:
+    return await transport.send("crm", url, headers={"webhook-id": "msg_1"}, body=b"{}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0x1",
+        "127.1",
+        "0",
+        "0.0.0.0",
+        "[::]",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "①②⑦.0.0.1",
+        "127。0。0。1",
+        "169.254.169.254",
+    ],
+)
+async def test_a_spelling_of_a_private_address(receiver: Receiver, host: str) -> None:
+    """However the address is written, nothing is dialled."""
+    transport = open_transport()
+    reply = await post(transport, f"http://{host}:{receiver.port}/")
+    await transport.aclose()
+
+    assert reply.outcome in {Outcome.ADDRESS_REFUSED, Outcome.UNREACHABLE}
+    assert receiver.connections == 0
+
+
+async def test_a_name_with_a_good_and_a_bad_address(receiver: Receiver) -> None:
+    """One bad address among the answers refuses all of them."""
+    transport = open_transport(resolve=names(["93.184.216.34", "127.0.0.1"]))
+    reply = await post(transport, f"http://hooks.example:{receiver.port}/")
+    await transport.aclose()
+
+    assert reply.outcome is Outcome.ADDRESS_REFUSED
+    assert receiver.connections == 0
+
+
+async def test_a_name_that_changes_its_mind(receiver: Receiver) -> None:
+    """Each connection checks anew: a name that was fine before is refused when it leads inside."""
+    receiver.script(closes)
+    transport = open_transport(resolve=names(["127.0.0.1"], ["10.0.0.1"]), allowed=LOOPBACK)
+    first = await post(transport, f"http://hooks.example:{receiver.port}/")
+    second = await post(transport, f"http://hooks.example:{receiver.port}/")
+    await transport.aclose()
+
+    assert first.outcome is Outcome.BROKEN
+    assert second.outcome is Outcome.ADDRESS_REFUSED
+    assert receiver.connections == 1
+
+
+async def test_the_host_header(receiver: Receiver) -> None:
+    """The receiver sees the name that it was called by, not the address that was dialled."""
+    transport = open_transport(resolve=names(["127.0.0.1"]), allowed=LOOPBACK)
+    await post(transport, f"http://hooks.example:{receiver.port}/leads?x=1")
+    await transport.aclose()
+
+    assert receiver.requests[0].headers["host"] == f"hooks.example:{receiver.port}"
+    assert receiver.requests[0].path == "/leads?x=1"
+
+
+async def test_a_proxy_in_the_environment(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment is not used: it would dial for us, unguarded."""
+    monkeypatch.setenv("HTTP_PROXY", receiver.url)
+    monkeypatch.setenv("ALL_PROXY", receiver.url)
+    transport = open_transport(resolve=names(["10.0.0.1"]))
+    reply = await post(transport, "http://hooks.example/")
+    await transport.aclose()
+
+    assert reply.outcome is Outcome.ADDRESS_REFUSED
+    assert receiver.connections == 0
+
+
+async def test_a_name_without_an_address() -> None:
+    """A name that nobody knows is a failed attempt of its own kind."""
+
+    async def unknown(host: str, port: int) -> Sequence[str]:
+        raise NameUnresolved(host)
+
+    transport = open_transport(resolve=unknown)
+    reply = await post(transport, "http://hooks.example/")
+    await transport.aclose()
+
+    assert reply.outcome is Outcome.NAME_UNRESOLVED
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"), [(b"HTTP/1.1 400 This is HTTP\r\n\r\n", Outcome.TLS_FAILED), (b"", Outcome.TIMED_OUT)]
+)
+async def test_tls_where_there_is_none(said: bytes, outcome: Outcome) -> None:
+    """A receiver that does not speak TLS, or never finishes the handshake, is told apart from one that is away."""
+    left = asyncio.Event()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await reader.read()
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        transport = open_transport(resolve=names(["127.0.0.1"]), allowed=LOOPBACK)
+        reply = await post(transport, f"https://hooks.example:{server.sockets[0].getsockname()[1]}/")
+        await transport.aclose()
+        await asyncio.wait_for(left.wait(), 5)
+
+    assert reply.outcome is outcome
+
+
+def test_certificates_are_checked() -> None:
+    """The TLS settings demand a certificate, and one for the right name."""
+    context = httpx.create_ssl_context()
+
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
