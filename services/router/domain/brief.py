@@ -35,8 +35,8 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
-    """The account."""
+class Account:
+    """The company that the person belongs to."""
 
     id: UUID | None
     name: str
@@ -102,7 +102,7 @@ class Brief:
     """All of it; `text` says the same to people."""
 
     who: Who
-    company: Company
+    account: Account
     why_now: WhyNow
     stage: Journey | None
     words: tuple[Words, ...]
@@ -146,7 +146,7 @@ def write_brief(ready: HandoffReady) -> Brief:
     """Write the brief of a handoff."""
     brief = Brief(
         who=_who(ready),
-        company=_company(ready),
+        account=_account(ready),
         why_now=WhyNow(summary=_summary(ready), touches=_reasons(ready.recent)),
         stage=STAGES.get(ready.stage or ""),
         words=tuple(
@@ -173,9 +173,9 @@ def _who(ready: HandoffReady) -> Who:
     )
 
 
-def _company(ready: HandoffReady) -> Company:
+def _account(ready: HandoffReady) -> Account:
     traits = ready.contact.account_traits
-    return Company(
+    return Account(
         id=ready.contact.account_id,
         name=company_of(ready.contact),
         domain=ready.contact.account_domain,

@@ -23,9 +23,9 @@ def _lines(brief: "Brief") -> Iterator[str]:
     contact = [part for part in (brief.who.email, brief.who.phone) if part]
     if contact:
         yield ", ".join(contact)
-    company = [part for part in (brief.company.industry, _employees(brief), brief.company.domain) if part]
-    if company:
-        yield ", ".join(company)
+    account = [part for part in (brief.account.industry, _employees(brief), brief.account.domain) if part]
+    if account:
+        yield ", ".join(account)
     yield ""
     yield f"Why now: {brief.why_now.summary}"
     for reason in brief.why_now.touches:
@@ -56,12 +56,12 @@ def _lines(brief: "Brief") -> Iterator[str]:
 
 def _headline(brief: "Brief") -> str:
     person = brief.who.name or brief.who.email or "Somebody"
-    at = f" at {brief.company.name}" if brief.company.name else ""
+    at = f" at {brief.account.name}" if brief.account.name else ""
     return f"{person}{f', {brief.who.title}' if brief.who.title else ''}{at}"
 
 
 def _employees(brief: "Brief") -> str:
-    return f"{brief.company.employees} employees" if brief.company.employees else ""
+    return f"{brief.account.employees} employees" if brief.account.employees else ""
 
 
 def _promises(brief: "Brief") -> Iterator[str]:

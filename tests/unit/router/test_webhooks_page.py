@@ -1,0 +1,100 @@
+"""What `docs/webhooks.md` shows is what a receiver gets, and its code works."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from services.router.domain.brief import write_brief
+from services.router.domain.handoff import draw
+from services.router.domain.team import Rep
+from services.router.domain.webhook import Message, attempt_headers, render_lead_ready
+from services.router.settings import RouterSettings
+from shared.durations import parse_duration
+from tests.support.handoffs import DECIDED_AT, make_handoff
+
+PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def block(language: str) -> str:
+    """Return the only block of this language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)\n```", PAGE, flags=re.DOTALL)
+    return str(found)
+
+
+def example() -> Message:
+    handoff = make_handoff(
+        handoff_id=UUID("0d0c1bb5-6a6f-5a55-9f0e-1c2d3e4f5a6b"),
+        contact_id=UUID("7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5"),
+    )
+    return render_lead_ready(
+        handoff,
+        rep=Rep(name="Priya Raman", email="priya@harbour.example", capacity=30),
+        pool="growth",
+        brief=write_brief(handoff),
+        assignment=1,
+        assigned_at=DECIDED_AT,
+        public_url="https://tandem.harbour.example",
+    )
+
+
+def test_the_body() -> None:
+    """The body on the page is one that Tandem renders, under the id on the page."""
+    message = example()
+
+    assert json.loads(block("json")) == json.loads(message.body)
+    assert f"`webhook-id: {message.id}`" in PAGE
+
+
+def test_the_headers() -> None:
+    """The table lists exactly the headers that identify an attempt, and those that describe it."""
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = attempt_headers(example(), secret=SECRET, at=DECIDED_AT, traceparent=trace)
+    listed = re.findall(r"^\| `([\w-]+)` \| ", PAGE, flags=re.MULTILINE)
+
+    assert set(listed) == set(headers) - {"accept-encoding"}
+    assert f"`{headers['user-agent']}`" in PAGE
+
+
+def test_the_receiver() -> None:
+    """The receiver on the page takes what we sign, once, and refuses what somebody changed."""
+    seen: set[str] = set()
+
+    def already_seen(webhook_id: str) -> bool:
+        known = webhook_id in seen
+        seen.add(webhook_id)
+        return known
+
+    said: list[str] = []
+    scope: dict[str, object] = {"already_seen": already_seen, "print": lambda *words: said.append(words[0])}
+    exec(block("python"), scope)
+    receive = scope["receive"]
+    assert callable(receive)
+    message = example()
+    headers = attempt_headers(message, secret=SECRET, at=datetime.now(UTC), traceparent=None)
+
+    assert [receive(headers, message.body, SECRET), receive(headers, message.body, SECRET)] == [204, 204]
+    assert receive(headers, message.body.replace(b"Priya", b"Pryia"), SECRET) == 400
+    assert said == ["Priya Raman"]
+
+
+def test_the_diagram() -> None:
+    """The diagram is drawn from the table."""
+    assert block("mermaid") == draw()
+
+
+def test_the_schedule() -> None:
+    """The pauses on the page are the default ones."""
+    (listed,) = re.findall(r"tried again after (.*?) \(`TANDEM_DELIVERY_RETRIES`\)", PAGE)
+    pauses = [parse_duration(pause.replace(" min", "m").replace(" ", "")) for pause in re.split(r", | and ", listed)]
+
+    assert tuple(pauses) == RouterSettings.model_fields["delivery_retries"].default
+
+
+def test_the_settings() -> None:
+    """Every setting on the page exists."""
+    named = re.findall(r"TANDEM_([A-Z_]+)", PAGE)
+
+    assert {name.lower() for name in named} <= set(RouterSettings.model_fields)
