@@ -25,6 +25,7 @@ from shared.log.protocol import ClaimPosition, Consumer, EventLog
 from shared.log.records import Partition, Record, Topic
 
 ADMIN_TIMEOUT = timedelta(seconds=30)
+REQUEST_TIMEOUT_MS = 10_000  # the shorter one, so that aiokafka ends what it began
 REACHABLE_TIMEOUT = timedelta(seconds=2)
 BROKERS_DEFAULT = -1  # replicas, as the brokers are configured
 MOST_REPLICAS = 3
@@ -52,7 +53,9 @@ class KafkaLog:
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         """Create what is missing and wait until it can be written to."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id=self._client_id)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._bootstrap, client_id=self._client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
+        )
         try:
             async with asyncio.timeout(ADMIN_TIMEOUT.total_seconds()):
                 await admin.start()
@@ -77,7 +80,10 @@ class KafkaLog:
         await self._producing.partitions(partition.topic)
         where = TopicPartition(*partition)
         reader = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, client_id=self._client_id, isolation_level="read_committed"
+            bootstrap_servers=self._bootstrap,
+            client_id=self._client_id,
+            isolation_level="read_committed",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
             async with asyncio.timeout(ADMIN_TIMEOUT.total_seconds()):

@@ -69,7 +69,7 @@ class Membership:
         self._lost = lost
         self._appended = appended
         self._held: set[Partition] = set()
-        self._seat = random.randrange(_POSITIVE)
+        self._seat = 0
         self._changed = asyncio.Event()
         self._broken = asyncio.Event()
         self._logger = structlog.get_logger().bind(group=group)
@@ -118,6 +118,7 @@ class Membership:
                     await connection.execute(_KEEPALIVE)
                     await connection.add_listener(APPENDED_CHANNEL, on_appended)
                     await connection.add_listener(MEMBERS_CHANNEL, on_members)
+                    self._seat = random.randrange(_POSITIVE)
                     for name in self._names:
                         await connection.fetch(_LOCK, self._class("seat", name), [self._seat])
                     await self._announce(connection)
