@@ -9,13 +9,14 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
+from services.router.domain.addresses import Network
 from services.router.domain.outcome import Outcome, Reply
 from services.router.errors import NameUnresolved
 from services.router.guard import Resolve, resolve_host
 from services.router.transport import Transport
 from tests.support.receiver import Receiver, closes
 
-LOOPBACK = [ip_network("127.0.0.0/8")]
+LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
 
 
 def names(*answers: Sequence[str]) -> Resolve:
@@ -28,10 +29,10 @@ def names(*answers: Sequence[str]) -> Resolve:
     return resolve
 
 
-def open_transport(*, resolve: Resolve = resolve_host, allowed: Sequence[object] = ()) -> Transport:
+def open_transport(*, resolve: Resolve = resolve_host, allowed: Sequence[Network] = ()) -> Transport:
     return Transport(
         deadline=timedelta(seconds=2),
-        allowed=allowed,  # type: ignore[arg-type]  # networks of both versions
+        allowed=allowed,
         connections=4,
         tls=httpx.create_ssl_context(),
         resolve=resolve,

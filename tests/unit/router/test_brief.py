@@ -1,6 +1,7 @@
 """The brief: everything a rep needs, and nothing that the scorer did not decide on."""
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_many_long_words() -> None:
 
 
 @pytest.mark.parametrize(("hours", "by"), [("always", DECIDED_AT + timedelta(hours=4)), ("business", None)])
-def test_the_time_to_answer(hours: str, by: object) -> None:
+def test_the_time_to_answer(hours: Literal["business", "always"], by: object) -> None:
     """An instant is named only where every hour counts."""
     respond = Respond(within_seconds=14400, reassign_after_seconds=900, escalate_after_seconds=3600, hours=hours)
     brief = write_brief(make_handoff(respond=respond))

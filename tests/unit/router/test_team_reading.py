@@ -80,15 +80,11 @@ def test_json() -> None:
         ('leads"}', 'leads"}\nrules: [{when: {title: x}, pool: everyone}]', 9, "there is no field 'title'"),
         ('leads"}', 'leads"}\ndefault_pool: nobody', 9, "there is no pool 'nobody'"),
         ("name: crm", 'name: "c\\0rm"', 8, "on one line"),
-        ("reps:", "reps: &all", 1, ""),
     ],
 )
 def test_one_mistake(before: str, after: str, line: int, said: str) -> None:
     """A mistake is told with its line and what would be right."""
     written = TEAM.replace(before, after, 1)
-    if not said:
-        assert read_team(written)
-        return
     with pytest.raises(TeamInvalid) as raised:
         read_team(written)
 
