@@ -21,7 +21,7 @@ from services.scorer.answering import (
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from services.scorer.showing import show_contact, show_touch
-from services.scorer.store.agreements import AgreementStore
+from services.scorer.store.agreements import Active, AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.touches import TouchStore
 from shared.clock import Clock, require_aware
@@ -54,8 +54,9 @@ def create_contact_routes(
         address = None if email is None else email.strip().lower().replace("\0", "")
         async with reading(engine) as connection:
             found = await contacts.page(connection, after=after, limit=limit + 1, email=address)
+            active = await agreements.active(connection)
             shown = [
-                show_contact(contact_id, state, await _terms_of(connection, state), as_of=instant)
+                show_contact(contact_id, state, await terms_of(connection, state, active), as_of=instant)
                 for contact_id, state in found[:limit]
             ]
         more = str(found[limit - 1][0]) if len(found) > limit else None
@@ -70,7 +71,7 @@ def create_contact_routes(
             state = await contacts.read(connection, contact_id)
             if state is None:
                 raise _unknown(contact_id)
-            terms = await _terms_of(connection, state)
+            terms = await terms_of(connection, state, await agreements.active(connection))
         return json_answer(show_contact(contact_id, state, terms, as_of=instant))
 
     @router.get("/{contact_id}/touches")
@@ -88,9 +89,8 @@ def create_contact_routes(
         more = f"{last.occurred_at.isoformat()} {last.id}" if last else None
         return json_answer({"touches": shown, "next": encode_cursor(more)})
 
-    async def _terms_of(connection: AsyncConnection, state: ContactState) -> Terms | None:
+    async def terms_of(connection: AsyncConnection, state: ContactState, active: Active | None) -> Terms | None:
         """Return the active terms, or while a contact is still counted under earlier ones, these."""
-        active = await agreements.active(connection)
         if active is None or not state.agreement or state.counting == active.terms.counting:
             return active.terms if active else None
         return await agreements.terms(connection, state.agreement)
