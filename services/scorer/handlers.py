@@ -30,7 +30,7 @@ from shared.postgres.positions import Positions
 from shared.telemetry.metrics import Metrics
 
 HISTORY = 300  # newest touches that a brief is written from
-_ATTEMPTS = 3  # at creating contacts that another process creates at the same time
+_ATTEMPTS = 5  # at creating contacts that another process creates at the same time
 
 
 @dataclass(slots=True)

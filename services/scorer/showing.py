@@ -13,19 +13,19 @@ from services.scorer.domain.readiness import assess_now
 from services.scorer.domain.state import ContactState, campaign_of
 from services.scorer.domain.terms import Terms
 from services.scorer.store.agreements import Version
-from shared.events.explanation import Score
+from shared.events.explanation import Part, Score
 from shared.events.touch import Touch
 
 
 def show_contact(contact_id: UUID, state: ContactState, terms: Terms | None, *, as_of: datetime) -> dict[str, Any]:
     """Return a contact with its scores at the instant. Without an agreement there is nothing to score by."""
     at = to_micros(as_of)
-    domain = state.account_domain()
+    account = {"id": state.account_id(), "domain": state.account_domain(), "traits": state.account()}
     arming = state.arming.at(at)
     shown: dict[str, Any] = {
         "id": contact_id,
         "aliases": state.aliases,
-        "account": {"id": state.account_id(), "domain": domain, "traits": state.account()} if domain else None,
+        "account": account if account["domain"] or account["traits"] else None,
         "traits": state.profile(),
         "opted_out": state.is_opted_out,
         "first_touch_at": _instant(state.first_at),
@@ -96,8 +96,13 @@ def show_version(version: Version) -> dict[str, Any]:
 
 
 def _score(score: Score) -> dict[str, Any]:
-    """Return a score with its parts; a rule's part has all of its numbers, an adjustment only its value."""
-    return {"score": score.score, "parts": [msgspec.to_builtins(part) for part in score.parts]}
+    return {"score": score.score, "parts": [_part(part) for part in score.parts]}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    """Return a counted rule with all of its numbers, zeros too; of others only what there is."""
+    counted = {"count": part.count, "decayed": part.decayed, "points": part.points} if part.rule and part.group else {}
+    return msgspec.to_builtins(part) | counted
 
 
 def _instant(micros: int | None) -> datetime | None:

@@ -7,7 +7,8 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One summand of a score.
 
     Of engagement: a rule (`points` × `decayed`), or an adjustment: `cap` (a group's cap cut it), `floor` and `ceiling`
-    (the score is kept within 0-100), `opted_out`. The values of all parts add up to the score.
+    (the score is kept within 0-100), `opted_out`. Of fit: a rule, `floor`, `ceiling`, `disqualified`.
+    The values of all parts add up to the score.
     """
 
     value: float

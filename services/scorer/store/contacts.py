@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.instants import from_micros
@@ -52,14 +52,17 @@ class ContactStore:
 
     async def lock_outdated(self, connection: AsyncConnection, version: int, *, limit: int) -> dict[UUID, ContactState]:
         """Return contacts last decided under another version, leaving out those that somebody else holds."""
-        rows = await connection.execute(
-            select(contact.c.id, contact.c.state)
-            .where(or_(contact.c.agreement < version, contact.c.agreement > version))
-            .order_by(contact.c.agreement, contact.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return {row.id: decode_state(row.state) for row in rows}
+        for outdated in (contact.c.agreement < version, contact.c.agreement > version):  # each reads on in the index
+            rows = await connection.execute(
+                select(contact.c.id, contact.c.state)
+                .where(outdated)
+                .order_by(contact.c.agreement)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            if found := {row.id: decode_state(row.state) for row in rows}:
+                return found
+        return {}
 
     async def lock_cooled(self, connection: AsyncConnection, now: datetime, *, limit: int) -> dict[UUID, ContactState]:
         """Return contacts whose time to be armed has come, leaving out those that somebody else holds."""

@@ -8,7 +8,7 @@ import pytest
 from shared.events.touch import Alias, Campaign
 from shared.ids import contact_id
 from tests.integration.scorer.conftest import Rig
-from tests.support.touches import ADA, NOON, a_profile, a_touch
+from tests.support.touches import ADA, NOON, a_profile, a_touch, a_track
 
 
 async def test_found_by_address(rig: Rig) -> None:
@@ -65,6 +65,18 @@ async def test_the_touches_of_a_contact(rig: Rig) -> None:
     assert page["touches"][0]["campaign"] == {"name": "spring", "source": "linkedin"}
     contact = await rig.get(f"/v1/contacts/{ADA}")
     assert contact["first_campaign"] == {"name": "spring", "source": "linkedin"}
+
+
+async def test_a_rule_that_is_worth_nothing(rig: Rig) -> None:
+    """Its part has all of its numbers too."""
+    await rig.activate()
+    await rig.give(a_track(1, "Email Opened"))
+
+    contact = await rig.get(f"/v1/contacts/{ADA}")
+
+    assert contact["engagement"]["parts"] == [
+        {"rule": "email-opened", "group": "email", "count": 1, "decayed": 1.0, "points": 0.0, "value": 0.0}
+    ]
 
 
 async def test_at_another_instant(rig: Rig) -> None:
