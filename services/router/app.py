@@ -38,7 +38,6 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     transport = Transport(
         deadline=settings.delivery_deadline,
         allowed=settings.delivery_allowed_networks,
-        connections=settings.delivery_endpoint_concurrency,
         tls=httpx.create_ssl_context(),
     )
     assigner = Assigner(

@@ -131,7 +131,7 @@ class DeliveryWorker:
         if monotonic() - self._tidied < TIDY.total_seconds():
             return
         self._tidied = monotonic()
-        await self._transport.retire_old()
+        await self._transport.close_old()
         reclaimed = await self._deliveries.reclaim(now=now)
         if reclaimed:
             self._logger.warning("deliveries.reclaimed", count=reclaimed)

@@ -8,13 +8,13 @@ because httpcore keeps the name for that.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from time import monotonic
 from typing import Any
 
 import httpcore
 
 from services.router.domain.addresses import Network, is_allowed
 from services.router.errors import AddressRefused, NameUnresolved
+from services.router.sockets import dial
 
 MOST_TRIED = 4  # addresses of one name
 
@@ -37,34 +37,26 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, *, allowed: Iterable[Network], resolve: Resolve = resolve_host) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolve
-        self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        timeout: float | None = None,  # noqa: ARG002  # the attempt's deadline covers it
+        local_address: str | None = None,  # noqa: ARG002  # nobody asks for one
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002  # nobody asks for any
     ) -> httpcore.AsyncNetworkStream:
         """Connect to one of the host's addresses. Raises AddressRefused when any of them is not allowed."""
-        started = monotonic()
         addresses = await self._resolve(host, port)
-        if not addresses:
-            raise NameUnresolved(host)
         for address in addresses:
             if not is_allowed(address, self._allowed):
                 raise AddressRefused(host, address)
-        failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        failure: Exception = NameUnresolved(host)
         for address in addresses[:MOST_TRIED]:
-            left = None if timeout is None else max(0.001, timeout - (monotonic() - started))
             try:
-                return await self._inner.connect_tcp(
-                    address, port, timeout=left, local_address=local_address, socket_options=socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                return await dial(address, port)
+            except httpcore.ConnectError as error:
                 failure = error
-        assert failure is not None
         raise failure
 
     async def sleep(self, seconds: float) -> None:

@@ -22,40 +22,34 @@ from services.router.errors import AddressRefused, DialError, NameUnresolved
 from services.router.guard import GuardedBackend, Resolve, resolve_host
 
 EXCERPT_BYTES = 8192  # of the answer's body
-CLIENT_AGE = timedelta(seconds=60)  # then a new connection asks the resolver, and the guard, again
+ROUTE_AGE = timedelta(seconds=60)  # then a new connection asks the resolver, and the guard, again
 KEEP_ALIVE = timedelta(seconds=30)
-
-# Of the deadline: the most that dialling may take, and a TLS handshake again. httpcore closes a socket whose handshake
-# takes too long, but not one whose handshake is cancelled; so its own limit must strike before the deadline does.
-_CONNECT_SHARE = 0.4
 
 _LOST = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 
 
 @dataclass(slots=True)
-class _Client:
-    """The connections to one endpoint: one pool each, so that they do not slow each other down."""
+class _Route:
+    """The way to one endpoint, and the connections that are kept open to it.
+
+    httpcore's own pool looks at every connection before every request; here the last one used is simply taken.
+    """
 
     url: EndpointUrl
-    pool: httpcore.AsyncConnectionPool
     opened: float
-    users: int = 0
-    retired: bool = False
+    idle: list[httpcore.AsyncHTTPConnection] = field(default_factory=list)
+    closed: bool = False
 
 
 @dataclass(slots=True)
 class _Exchange:
     """How far an attempt has come; read when it is cut off."""
 
-    dialled: bool = False
+    reused: bool = False
     status: int | None = None
     peer: str = ""
     body: bytearray = field(default_factory=bytearray)
     retry_after: str | None = None
-
-    async def trace(self, event: str, _: Mapping[str, object]) -> None:
-        if event == "connection.connect_tcp.started":
-            self.dialled = True
 
     def reply(self, outcome: Outcome, error: str = "") -> Reply:
         return Reply(
@@ -69,40 +63,37 @@ class _Exchange:
 
 
 class Transport:
-    """Sends attempts. `connections` is the most that are open to one endpoint."""
+    """Sends attempts."""
 
     def __init__(
         self,
         *,
         deadline: timedelta,
         allowed: Iterable[Network],
-        connections: int,
         tls: ssl.SSLContext,
         resolve: Resolve = resolve_host,
     ) -> None:
         self._deadline = deadline
         self._backend = GuardedBackend(allowed=allowed, resolve=resolve)
-        self._connections = connections
         self._tls = tls
-        self._clients: dict[str, _Client] = {}
+        self._routes: dict[str, _Route] = {}
 
     async def send(self, endpoint: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Make one attempt. Whatever the receiver does, this returns in time and does not raise."""
         try:
-            client = await self._client(endpoint, read_url(url))
+            route = await self._route(endpoint, read_url(url))
         except UrlRefused as error:
             return Reply(status=None, outcome=Outcome.UNREACHABLE, error=str(error))
         exchange = _Exchange()
-        client.users += 1
         try:
             async with asyncio.timeout(self._deadline.total_seconds()):
                 while True:
                     exchange = _Exchange()
                     try:
-                        await self._post(client, exchange, headers=headers, body=body)
+                        await self._post(route, exchange, headers=headers, body=body)
                     except _LOST as error:
-                        # A kept connection that the receiver had closed meanwhile: not an attempt, dial anew.
-                        if exchange.dialled or exchange.status is not None:
+                        # A kept connection that the receiver had closed meanwhile: not an attempt, try another.
+                        if not exchange.reused or exchange.status is not None:
                             return exchange.reply(Outcome.BROKEN, str(error) or type(error).__name__)
                     else:
                         assert exchange.status is not None
@@ -110,58 +101,76 @@ class Transport:
         except TimeoutError:
             seconds = self._deadline.total_seconds()
             return exchange.reply(Outcome.TIMED_OUT, f"The answer was not complete after {seconds:g} s.")
-        except (DialError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+        except (DialError, httpcore.NetworkError, httpcore.ProtocolError) as error:
             return exchange.reply(*_classify(error))
-        finally:
-            client.users -= 1
-            if client.retired and not client.users:
-                await client.pool.aclose()
 
-    async def retire_old(self) -> None:
-        """Close connections that nobody uses any more, or that are too old to trust."""
-        for endpoint, client in list(self._clients.items()):
-            if monotonic() - client.opened > CLIENT_AGE.total_seconds():
-                await self._retire(endpoint)
+    async def close_old(self) -> None:
+        """Close kept connections that are too old to trust."""
+        for endpoint, route in list(self._routes.items()):
+            if _is_old(route):
+                await self._close(endpoint)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        for client in self._clients.values():
-            await client.pool.aclose()
-        self._clients.clear()
+        """Close all kept connections."""
+        for endpoint in list(self._routes):
+            await self._close(endpoint)
 
-    async def _client(self, endpoint: str, url: EndpointUrl) -> _Client:
-        client = self._clients.get(endpoint)
-        if client and (client.url != url or monotonic() - client.opened > CLIENT_AGE.total_seconds()):
-            await self._retire(endpoint)
-            client = None
-        if client is None:
-            pool = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls,
-                max_connections=self._connections,
-                keepalive_expiry=KEEP_ALIVE.total_seconds(),
-                network_backend=self._backend,
-            )
-            client = self._clients[endpoint] = _Client(url=url, pool=pool, opened=monotonic())
-        return client
+    async def _route(self, endpoint: str, url: EndpointUrl) -> _Route:
+        route = self._routes.get(endpoint)
+        if route and (route.url != url or _is_old(route)):
+            await self._close(endpoint)
+            route = None
+        if route is None:
+            route = self._routes[endpoint] = _Route(url=url, opened=monotonic())
+        return route
 
-    async def _retire(self, endpoint: str) -> None:
-        client = self._clients.pop(endpoint)
-        client.retired = True
-        if not client.users:
-            await client.pool.aclose()
+    async def _close(self, endpoint: str) -> None:
+        route = self._routes.pop(endpoint)
+        route.closed = True
+        for connection in route.idle:
+            await connection.aclose()
 
-    async def _post(self, client: _Client, exchange: _Exchange, *, headers: Mapping[str, str], body: bytes) -> None:
-        url = client.url
-        async with client.pool.stream(
+    async def _post(self, route: _Route, exchange: _Exchange, *, headers: Mapping[str, str], body: bytes) -> None:
+        connection = await self._connection(route, exchange)
+        try:
+            await self._exchange(connection, route.url, exchange, headers=headers, body=body)
+        finally:
+            if connection.is_idle() and not connection.is_closed() and not route.closed:
+                route.idle.append(connection)
+            else:
+                await connection.aclose()
+
+    async def _connection(self, route: _Route, exchange: _Exchange) -> httpcore.AsyncHTTPConnection:
+        while route.idle:
+            connection = route.idle.pop()
+            if not connection.has_expired():
+                exchange.reused = True
+                return connection
+            await connection.aclose()
+        return httpcore.AsyncHTTPConnection(
+            origin=_target(route.url).origin,
+            ssl_context=self._tls,
+            keepalive_expiry=KEEP_ALIVE.total_seconds(),
+            network_backend=self._backend,
+        )
+
+    async def _exchange(
+        self,
+        connection: httpcore.AsyncHTTPConnection,
+        url: EndpointUrl,
+        exchange: _Exchange,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> None:
+        request = httpcore.Request(
             "POST",
-            httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
+            _target(url),
             headers=[("Host", url.authority), *headers.items(), ("Content-Length", str(len(body)))],
             content=body,
-            extensions={
-                "trace": exchange.trace,
-                "timeout": {"connect": self._deadline.total_seconds() * _CONNECT_SHARE},
-            },
-        ) as response:
+        )
+        response = await connection.handle_async_request(request)
+        try:
             exchange.status = response.status
             exchange.retry_after = _header(response.headers, b"retry-after")
             address = response.extensions["network_stream"].get_extra_info("server_addr")
@@ -171,6 +180,16 @@ class Transport:
                     exchange.body += chunk[: EXCERPT_BYTES - len(exchange.body)]
                     if len(exchange.body) >= EXCERPT_BYTES:
                         break
+        finally:
+            await response.aclose()
+
+
+def _target(url: EndpointUrl) -> httpcore.URL:
+    return httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target)
+
+
+def _is_old(route: _Route) -> bool:
+    return monotonic() - route.opened > ROUTE_AGE.total_seconds()
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
@@ -184,8 +203,6 @@ def _classify(error: Exception) -> tuple[Outcome, str]:
             return Outcome.ADDRESS_REFUSED, said
         case NameUnresolved():
             return Outcome.NAME_UNRESOLVED, said
-        case httpcore.TimeoutException():
-            return Outcome.TIMED_OUT, "No connection came about in time."
         case httpcore.ConnectError() if _is_about_tls(error):
             return Outcome.TLS_FAILED, said
         case httpcore.ConnectError():

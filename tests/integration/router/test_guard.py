@@ -33,7 +33,6 @@ def open_transport(*, resolve: Resolve = resolve_host, allowed: Sequence[Network
     return Transport(
         deadline=timedelta(seconds=2),
         allowed=allowed,
-        connections=4,
         tls=httpx.create_ssl_context(),
         resolve=resolve,
     )
