@@ -101,8 +101,10 @@ def _score(score: Score) -> dict[str, Any]:
 
 def _part(part: Part) -> dict[str, Any]:
     """Return a counted rule with all of its numbers, zeros too; of others only what there is."""
-    counted = {"count": part.count, "decayed": part.decayed, "points": part.points} if part.rule and part.group else {}
-    return msgspec.to_builtins(part) | counted
+    shown: dict[str, Any] = msgspec.to_builtins(part)
+    if part.rule and part.group:
+        shown |= {"count": part.count, "decayed": part.decayed, "points": part.points}
+    return shown
 
 
 def _instant(micros: int | None) -> datetime | None:
