@@ -16,11 +16,10 @@ from shared.log.claims import Claims, Standing
 from shared.log.errors import LogUnavailable
 from shared.log.kafka_member import KafkaMember
 from shared.log.kafka_producer import Producing
-from shared.log.protocol import ClaimPosition
+from shared.log.protocol import FETCH_BYTES, ClaimPosition
 from shared.log.records import Batch, Partition, StoredRecord
 from shared.stopping import wait_for_any
 
-FETCH_BYTES = 16 << 20  # of values in one fetch, about: records are taken in portions of their usual size
 USUAL_BYTES = 16 << 10  # of a record, before any was seen
 BOUNDS_TIMEOUT = timedelta(seconds=5)
 GRACE = timedelta(milliseconds=100)  # aiokafka keeps the time itself, except during a rebalance
@@ -72,14 +71,14 @@ class KafkaConsumer:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._claims.close()
 
-    async def fetch(self, *, max_records: int, timeout: timedelta) -> list[Batch]:
+    async def fetch(self, *, max_records: int, max_bytes: int = FETCH_BYTES, timeout: timedelta) -> list[Batch]:
         """Return what is there, or [] after the timeout."""
         deadline = monotonic() + timeout.total_seconds()
         while True:
             self._raise_what_is_final()
             left = timedelta(seconds=max(0.0, deadline - monotonic()))
             if self._member.consumer and self._member.settled.is_set():
-                batches = self._batches(await self._drain(self._member.consumer, max_records, left))
+                batches = self._batches(await self._drain(self._member.consumer, max_records, max_bytes, left))
                 if batches:
                     return batches
                 self._member.check()
@@ -129,12 +128,12 @@ class KafkaConsumer:
     def _ready(self, partition: Partition, standing: Standing) -> None:
         self._member.read(partition, standing.position)
 
-    async def _drain(self, consumer: AIOKafkaConsumer, max_records: int, wait: timedelta) -> Found:
-        """Take what was fetched: only the first portion is waited for, the others are taken without a pause between."""
+    async def _drain(self, consumer: AIOKafkaConsumer, max_records: int, max_bytes: int, wait: timedelta) -> Found:
+        """Take what was fetched, in portions of the usual size: only the first is waited for."""
         found: dict[TopicPartition, list[ConsumerRecord]] = defaultdict(list)
         count = size = 0
-        while count < max_records and size < FETCH_BYTES and self._member.settled.is_set():
-            portion = max(1, min(max_records - count, (FETCH_BYTES - size) // self._usual_bytes))
+        while count < max_records and size < max_bytes and self._member.settled.is_set():
+            portion = max(1, min(max_records - count, (max_bytes - size) // self._usual_bytes))
             taken = await self._take(consumer, portion, wait)
             if not taken:
                 break

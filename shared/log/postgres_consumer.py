@@ -16,13 +16,12 @@ from shared.log.claims import Claims, Standing
 from shared.log.errors import LogUnavailable
 from shared.log.postgres_membership import Membership
 from shared.log.postgres_topics import Topics
-from shared.log.protocol import ClaimPosition
+from shared.log.protocol import FETCH_BYTES, ClaimPosition
 from shared.log.records import Batch, Headers, Partition, StoredRecord
 from shared.postgres.engine import passes
 from shared.postgres.lending import lend
 from shared.stopping import wait_for_any
 
-FETCH_BYTES = 16 << 20  # of values and keys; the record that crosses the line still comes
 FETCH_TIMEOUT = timedelta(seconds=15)
 POLL = timedelta(seconds=1)  # in case a notification was lost
 FAILURE_PAUSE = timedelta(milliseconds=200)
@@ -82,7 +81,7 @@ class PostgresConsumer:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._claims.close()
 
-    async def fetch(self, *, max_records: int, timeout: timedelta) -> list[Batch]:
+    async def fetch(self, *, max_records: int, max_bytes: int = FETCH_BYTES, timeout: timedelta) -> list[Batch]:
         """Return what is there, or [] after the timeout."""
         deadline = monotonic() + timeout.total_seconds()
         while True:
@@ -90,7 +89,7 @@ class PostgresConsumer:
             if self._news.is_set() or monotonic() >= self._next_look:
                 self._news.clear()
                 self._next_look = monotonic() + POLL.total_seconds()
-                batches = await self._read(max_records)
+                batches = await self._read(max_records, max_bytes)
                 if batches:
                     self._news.set()  # there may be more
                     return batches
@@ -121,7 +120,7 @@ class PostgresConsumer:
         if self._membership.missing:
             raise self._membership.missing
 
-    async def _read(self, max_records: int) -> list[Batch]:
+    async def _read(self, max_records: int, max_bytes: int) -> list[Batch]:
         standings = sorted(self._claims.standings().items())
         if not standings:
             return []
@@ -136,7 +135,7 @@ class PostgresConsumer:
                     [partition.number for partition, _ in standings],
                     [standing.position for _, standing in standings],
                     max_records,
-                    FETCH_BYTES,
+                    max_bytes,
                 )
         except Exception as error:
             if not (isinstance(error, LogUnavailable) or passes(error)):

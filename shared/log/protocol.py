@@ -10,6 +10,8 @@ from typing import Protocol
 
 from shared.log.records import Batch, Claim, Partition, Record, Topic
 
+FETCH_BYTES = 16 << 20  # of values in one fetch, unless the consumer wants less
+
 # Claims (group, partition); `earliest` and `end` are the offsets that the log holds now.
 # A partition that was never claimed starts at `earliest`. Raises PositionOutside.
 ClaimPosition = Callable[[str, Partition, int, int], Awaitable[Claim]]
@@ -22,10 +24,11 @@ class Consumer(Protocol):
     until `rewind` or until the group gives it to another member.
     """
 
-    async def fetch(self, *, max_records: int, timeout: timedelta) -> list[Batch]:
+    async def fetch(self, *, max_records: int, max_bytes: int = FETCH_BYTES, timeout: timedelta) -> list[Batch]:
         """Return what is there, at most one batch a partition, or [] after `timeout`.
 
-        Waits for the first record only. Holds a bounded amount of memory however far behind it is.
+        Waits for the first record only. Holds a bounded amount of memory however far behind it is: the values of a
+        fetch end about at `max_bytes`; a record that is larger comes alone.
         Raises TopicMissing. Servers that are away cost time, not errors: [] is returned until they are back.
         """
 

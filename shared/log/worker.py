@@ -21,6 +21,7 @@ from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
+BATCH_BYTES = 3 << 20  # some 5,000 touches: larger transactions cost more memory and gain nothing
 FETCH_TIMEOUT = timedelta(milliseconds=500)
 SHORTEST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=5)
@@ -45,6 +46,7 @@ class ConsumerWorker:
         set_aside: SetAside,
         metrics: Metrics,
         max_records: int = 5000,
+        max_bytes: int = BATCH_BYTES,
     ) -> None:
         self._name = name
         self._consumer = consumer
@@ -52,6 +54,7 @@ class ConsumerWorker:
         self._set_aside = set_aside
         self._metrics = metrics
         self._max_records = max_records
+        self._max_bytes = max_bytes
         self._one_by_one = 0  # records still to be handled alone
         self._pause = SHORTEST_PAUSE
         self._logger = structlog.get_logger().bind(worker=name)
@@ -62,7 +65,7 @@ class ConsumerWorker:
         while not stopping.is_set():
             self.last_progress = monotonic()
             limit = 1 if self._one_by_one else self._max_records
-            batches = await self._consumer.fetch(max_records=limit, timeout=FETCH_TIMEOUT)
+            batches = await self._consumer.fetch(max_records=limit, max_bytes=self._max_bytes, timeout=FETCH_TIMEOUT)
             if batches:
                 await self._process(batches, stopping)
 
