@@ -1,0 +1,60 @@
+"""A record that breaks the handler is kept, and the partition moves past it."""
+
+from sqlalchemy import text
+
+from services.router.assigning import Assigner
+from services.router.handlers import HandoffsHandler
+from services.router.store import tables
+from services.router.store.deliveries import DeliveryStore
+from services.router.store.handoffs import HandoffStore
+from services.router.store.teams import TeamStore
+from shared.clock import utc_now
+from shared.events.rejected import decode_rejected
+from shared.log.records import Batch, Partition, StoredRecord
+from shared.postgres.outbox import Outbox
+from shared.postgres.positions import Positions
+from tests.integration.router.conftest import StartRouter
+
+PARTITION = Partition("handoffs", 0)
+
+
+async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> None:
+    """The record is kept with the error, in the transaction that moves the position."""
+    async with start_router(workers=[]) as router:
+        engine, log = router.platform.engine, router.platform.log
+        positions = Positions(engine, tables.position, owner="test")
+        outbox = Outbox(engine, tables.outbox, log)
+        teams, handoffs, deliveries = TeamStore(engine), HandoffStore(engine), DeliveryStore(engine)
+        handler = HandoffsHandler(
+            positions=positions,
+            teams=teams,
+            handoffs=handoffs,
+            deliveries=deliveries,
+            assigner=Assigner(
+                engine=engine,
+                teams=teams,
+                handoffs=handoffs,
+                deliveries=deliveries,
+                outbox=outbox,
+                metrics=router.platform.metrics,
+                clock=utc_now,
+                public_url="https://t",
+            ),
+            outbox=outbox,
+            clock=utc_now,
+            assigned=lambda: None,
+        )
+        claim = await positions.claim("router", PARTITION, 0, 1)
+        record = StoredRecord(
+            partition=PARTITION, offset=0, key=b"k", value=b"bad", headers=(("a", b"\xff"),), appended_at=utc_now()
+        )
+        batch = Batch(
+            group="router", partition=PARTITION, epoch=claim.epoch, position=0, next_position=1, records=(record,)
+        )
+        await handler.set_aside(batch, RuntimeError("it broke"))
+        async with engine.connect() as connection:
+            kept = decode_rejected(bytes(await connection.scalar(text("SELECT value FROM router.outbox")) or b""))
+        moved = await positions.read("router", [PARTITION])
+
+    assert (kept.original, kept.reason, kept.message) == (b"bad", "handler_failed", "RuntimeError: it broke")
+    assert moved == {PARTITION: 1}
