@@ -64,6 +64,7 @@ class ConsumerWorker:
         """Work until told to stop; the batch in hand is finished first."""
         while not stopping.is_set():
             self.last_progress = monotonic()
+            self._metrics.partitions_stalled.labels(self._name).set(len(self._consumer.stalled()))
             limit = 1 if self._one_by_one else self._max_records
             batches = await self._consumer.fetch(max_records=limit, max_bytes=self._max_bytes, timeout=FETCH_TIMEOUT)
             if batches:

@@ -30,6 +30,9 @@ class Metrics:
         self.consumer_lag_seconds = gauge(
             "consumer_lag_seconds", "Age of the oldest record in the last fetch, when it was done.", "worker"
         )
+        self.partitions_stalled = gauge(
+            "partitions_stalled", "Partitions that stand still until somebody acts; the log names them.", "worker"
+        )
         self.records_set_aside = counter(
             "records_set_aside", "Records that broke their handler and were kept with the reason.", "worker"
         )
