@@ -369,7 +369,7 @@ async def test_an_endpoint_that_hangs(start_router: StartRouter, receiver: Recei
 async def test_a_failing_endpoint_gets_one_attempt_at_a_time(start_router: StartRouter, receiver: Receiver) -> None:
     """After a failure an endpoint is probed, not stormed; after a success it is at full speed again."""
     receiver.script(answers(500))
-    async with open_receiver() as healthy, start_router(delivery_deadline="10s") as router:
+    async with open_receiver() as healthy, start_router(delivery_retries="100ms,100ms") as router:
         await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}, {"name": "chat", "url": healthy.url}])
         await router.hand_over(make_handoff())
         await router.wait_for_delivery("delivered")
