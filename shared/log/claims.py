@@ -6,7 +6,7 @@ has voided loses its compare-and-swap in `shared.postgres.positions`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,7 +22,8 @@ LONGEST_PAUSE = timedelta(seconds=5)
 STALLED_PAUSE = timedelta(seconds=10)  # somebody may have moved the position by hand
 CONCURRENT_CLAIMS = 4  # of the service's connections
 
-Bounds = Callable[[Partition], Awaitable[tuple[int, int]]]
+# Of each partition the earliest offset held and the next one to be given.
+Bounds = Callable[[Collection[Partition]], Awaitable[Mapping[Partition, tuple[int, int]]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +57,9 @@ class Claims:
         self._ready = ready
         self._tenures: dict[Partition, _Tenure] = {}
         self._turns = asyncio.Semaphore(CONCURRENT_CLAIMS)
+        self._asked: set[Partition] = set()
+        self._asking: asyncio.Task[Mapping[Partition, tuple[int, int]]] | None = None
+        self._begun: set[asyncio.Task[Mapping[Partition, tuple[int, int]]]] = set()
         self._logger = structlog.get_logger().bind(group=group)
 
     def take(self, partitions: Iterable[Partition]) -> None:
@@ -102,7 +106,9 @@ class Claims:
         """Give up what is being claimed."""
         tasks = [tenure.task for tenure in self._tenures.values() if tenure.task]
         self.drop_all()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for asking in self._begun:
+            asking.cancel()
+        await asyncio.gather(*tasks, *self._begun, return_exceptions=True)
 
     def _begin(self, partition: Partition, tenure: _Tenure, *, after: timedelta) -> None:
         tenure.task = asyncio.create_task(self._keep_claiming(partition, tenure, after))
@@ -112,8 +118,8 @@ class Claims:
         while True:
             await asyncio.sleep(pause.total_seconds())
             try:
+                earliest, end = await self._bounds_of(partition)
                 async with self._turns:
-                    earliest, end = await self._bounds(partition)
                     claim = await self._claim(self._group, partition, earliest, end)
             except PositionOutside as error:
                 self._stall(partition, tenure, str(error))
@@ -135,6 +141,19 @@ class Claims:
             tenure.stalled = None
             tenure.standing = Standing(claim.epoch, claim.position)
             self._ready(partition, tenure.standing)
+
+    async def _bounds_of(self, partition: Partition) -> tuple[int, int]:
+        """Ask about all partitions taken together at once: Kafka answers one request of a connection at a time."""
+        self._asked.add(partition)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+            self._begun.add(self._asking)
+            self._asking.add_done_callback(self._begun.discard)
+        return (await asyncio.shield(self._asking))[partition]
+
+    async def _ask(self) -> Mapping[Partition, tuple[int, int]]:
+        asked, self._asked, self._asking = self._asked, set(), None
+        return await self._bounds(asked)
 
     def _stall(self, partition: Partition, tenure: _Tenure, reason: str) -> None:
         if tenure.stalled != reason:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -112,18 +112,18 @@ class KafkaConsumer:
         if self._member.missing:
             raise self._member.missing
 
-    async def _bounds(self, partition: Partition) -> tuple[int, int]:
+    async def _bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
         consumer = self._member.consumer
         if consumer is None:
             raise LogUnavailable("The group was left.")
-        where = TopicPartition(*partition)
+        where = [TopicPartition(*partition) for partition in partitions]
         try:
             async with asyncio.timeout(BOUNDS_TIMEOUT.total_seconds()):
-                earliest = await consumer.beginning_offsets([where])
-                end = await consumer.end_offsets([where])
+                earliest = await consumer.beginning_offsets(where)
+                end = await consumer.end_offsets(where)
         except (KafkaError, TimeoutError) as error:
-            raise LogUnavailable(f"Kafka does not tell what {partition} holds: {error!r}") from error
-        return earliest[where], end[where]
+            raise LogUnavailable(f"Kafka does not tell what {len(where)} partitions hold: {error!r}") from error
+        return {partition: (earliest[partition], end[partition]) for partition in partitions}
 
     def _ready(self, partition: Partition, standing: Standing) -> None:
         self._member.read(partition, standing.position)

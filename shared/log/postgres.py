@@ -56,7 +56,7 @@ class PostgresLog:
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """Return the earliest offset held and the next one to be given."""
-        return await self._topics.bounds(partition)
+        return (await self._topics.bounds([partition]))[partition]
 
     async def append(self, topic: str, records: Sequence[Record]) -> None:
         """Store the records in one transaction, all or none, together with what others append at the moment."""

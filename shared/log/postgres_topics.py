@@ -1,6 +1,6 @@
 """Topics on PostgreSQL: what there is, what their partitions hold, and forgetting what is too old."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -25,7 +25,12 @@ SELECT topic.id, number FROM log.topic, generate_series(0, topic.partitions - 1)
 WHERE topic.name = ANY($1::text[]) ON CONFLICT DO NOTHING
 """
 _FIND = "SELECT id, partitions FROM log.topic WHERE name = $1"
-_BOUNDS = "SELECT earliest, next_offset FROM log.head WHERE topic_id = $1 AND partition = $2"
+_BOUNDS = """
+SELECT head.partition, earliest, next_offset, wanted.name FROM log.head AS head
+JOIN log.topic AS topic ON topic.id = head.topic_id
+JOIN unnest($1::text[], $2::integer[]) AS wanted (name, number)
+    ON wanted.name = topic.name AND wanted.number = head.partition
+"""
 _RETENTIONS = "SELECT id, partitions, retention_hours FROM log.topic"
 
 # Deletes from the front only, so that what is left has no gap.
@@ -84,15 +89,18 @@ class Topics:
         """Look a topic up again the next time."""
         self._known.pop(name, None)
 
-    async def bounds(self, partition: Partition) -> tuple[int, int]:
-        """Return the earliest offset held and the next one to be given. Raises TopicMissing."""
-        topic = await self.find(partition.topic)
+    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        """Return the earliest offset held and the next one to be given of each. Raises TopicMissing."""
+        names = [partition.topic for partition in partitions]
+        numbers = [partition.number for partition in partitions]
         async with self._ask() as connection:
-            row = await connection.fetchrow(_BOUNDS, topic.id, partition.number)
-        if row is None:
-            self.forget(partition.topic)
-            raise TopicMissing(partition.topic)
-        return row["earliest"], row["next_offset"]
+            rows = await connection.fetch(_BOUNDS, names, numbers)
+        found = {Partition(row["name"], row["partition"]): (row["earliest"], row["next_offset"]) for row in rows}
+        for partition in partitions:
+            if partition not in found:
+                self.forget(partition.topic)
+                raise TopicMissing(partition.topic)
+        return found
 
     async def trim(self, now: datetime) -> int:
         """Delete the records that are older than the retention of their topic; return how many there were."""
