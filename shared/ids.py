@@ -1,6 +1,7 @@
 """Identities: one type per noun, and the derivations that make a repeat harmless."""
 
 import uuid
+from hashlib import sha1
 from typing import NewType
 
 ContactId = NewType("ContactId", uuid.UUID)
@@ -11,10 +12,19 @@ MessageId = NewType("MessageId", uuid.UUID)
 # Fixed for ever: a new value would give every stored touch a second identity.
 _NAMESPACE = uuid.UUID("5d0cf6f4-3f4b-5f6e-9d53-6b7b1a0e7a11")
 
+# What RFC 9562 leaves to the hash, and what it fixes: version 5 in the variant of the RFC.
+_FREE_BITS = ~(0xF000 << 64 | 0xC000 << 48)
+_VERSION_5 = 5 << 76 | 0x8000 << 48
+
 
 def touch_id(source: str, message_id: str) -> TouchId:
-    """Derive the identity of a touch from its source and the sender's message id."""
-    return TouchId(uuid.uuid5(_NAMESPACE, f"touch\x1f{source}\x1f{message_id}"))
+    """Derive the identity of a touch from its source and the sender's message id.
+
+    It is `uuid.uuid5`, in half the time: every event needs one.
+    """
+    name = f"touch\x1f{source}\x1f{message_id}".encode()
+    number = int.from_bytes(sha1(_NAMESPACE.bytes + name, usedforsecurity=False).digest()[:16])
+    return TouchId(uuid.UUID(int=number & _FREE_BITS | _VERSION_5))
 
 
 def contact_id(alias_kind: str, alias_value: str) -> ContactId:

@@ -101,7 +101,7 @@ class Producing:
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
-            compression_type="lz4",
+            compression_type="zstd",
             linger_ms=0,  # batches fill while the one before is in flight; waiting more costs an idle log its latency
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES + (64 << 10),
