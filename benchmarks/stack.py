@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks.processes import Cost, children_running, cost_of
 from services.client import TandemClient
-from services.demo_receiver import DemoReceiver, open_demo_receiver
+from services.receiver import WebhookReceiver, open_receiver
 from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.migrate import migrate
 from tests.support.kafka import KafkaServer, running_kafka
@@ -25,7 +25,7 @@ class Stack:
     """What runs, and what each part has cost."""
 
     services: dict[str, TandemProcess]
-    receiver: DemoReceiver
+    receiver: WebhookReceiver
     database_url: str
     kafka: KafkaServer | None
     keys: dict[str, str]
@@ -51,7 +51,7 @@ async def open_stack(log: str, *, run: tuple[str, ...] = SERVICES) -> AsyncItera
         keys_file.write_text(yaml.safe_dump(entries))
         postgres = await stack.enter_async_context(EmbeddedPostgres(directory / "postgres", max_connections=200))
         kafka = await stack.enter_async_context(running_kafka()) if log == "kafka" else None
-        receiver = await stack.enter_async_context(open_demo_receiver())
+        receiver = await stack.enter_async_context(open_receiver())
         settings = {
             "TANDEM_DATABASE_URL": postgres.url,
             "TANDEM_KEYS_FILE": str(keys_file),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from services.cli_client import CLIENT_VARIABLES, agreement, send, team
+from services.cli_client import CLIENT_VARIABLES, agreement, receive, send, team
 from services.terminal import call, fail, out, problems
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 db = typer.Typer(help="The database.", no_args_is_help=True)
 topics = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 app.command()(send)
+app.command()(receive)
 app.add_typer(agreement, name="agreement")
 app.add_typer(team, name="team")
 app.add_typer(db, name="db")
@@ -58,7 +59,7 @@ def up(
                 port=port,
                 keys_file=keys_file,
                 on_ready=lambda base: problems.print(
-                    f"Tandem listens on {base}; keys in {keys_file}. Ctrl-C drains and ends."
+                    f"Tandem listens on {base}; keys in {keys_file}. Ctrl-C drains and ends.", soft_wrap=True
                 ),
             )
 

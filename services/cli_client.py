@@ -15,7 +15,7 @@ agreement = typer.Typer(help="The definition of a lead that marketing and sales 
 team = typer.Typer(help="Who can be given handoffs, and where they are sent.", no_args_is_help=True)
 
 # Read here; not settings of a service.
-CLIENT_VARIABLES = ("TANDEM_URL", "TANDEM_KEY")
+CLIENT_VARIABLES = ("TANDEM_URL", "TANDEM_KEY", "TANDEM_WEBHOOK_SECRET")
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 Url = Annotated[str, typer.Option(envvar="TANDEM_URL", help="Where Tandem listens.")]
@@ -46,6 +46,35 @@ def send(
         problems.print(f"refused: {reason}")
     if summary.refused:
         raise typer.Exit(1)
+
+
+def receive(
+    secret: Annotated[str, typer.Option(envvar="TANDEM_WEBHOOK_SECRET", help="The endpoint's secret, whsec_….")],
+    port: Annotated[int, typer.Option(help="Port of the loopback to listen on.")] = 9099,
+) -> None:
+    """Take webhooks, verify their signature, and print each lead's brief: a CRM to try things with.
+
+    Example: tandem receive --secret whsec_…
+    """
+    import asyncio
+    import signal
+
+    from services.receiver import Receipt, open_receiver
+
+    def show(receipt: Receipt) -> None:
+        out.rule(receipt.webhook_id)
+        out.print(receipt.payload["data"]["brief"]["text"], highlight=False, markup=False)
+
+    async def serve() -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        async with open_receiver(port) as receiver:
+            receiver.secret, receiver.on_receipt = secret, show
+            problems.print(f"Waiting for webhooks at {receiver.url}. Ctrl-C ends.", soft_wrap=True)
+            await stopping.wait()
+
+    call(serve)
 
 
 @agreement.command("check")
@@ -100,7 +129,9 @@ def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Ur
     out.print(f"# version {shown['version']}, {shown['status']}, hash {shown['hash']}", soft_wrap=True, highlight=False)
     for item in shown["signatures"]:
         out.print(
-            f"# signed for {item['side']} by {item['signed_by']} at {item['at']}", soft_wrap=True, highlight=False
+            f"# signed for {item['side']} by {item['signed_by']} at {item['signed_at']}",
+            soft_wrap=True,
+            highlight=False,
         )
     out.print(shown["text"], end="", soft_wrap=True, highlight=False, markup=False)
 

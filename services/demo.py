@@ -15,8 +15,8 @@ from rich.live import Live
 
 import services
 from services.client import TandemClient
-from services.demo_receiver import DemoReceiver, open_demo_receiver
 from services.demo_screen import Progress, render_lead, render_progress
+from services.receiver import WebhookReceiver, open_receiver
 from services.sending import Summary, batches, read_lines, send_batch
 from services.standalone import run_standalone
 from shared.http.keys import Role, read_keys
@@ -36,7 +36,7 @@ async def run_demo(*, pace_seconds: float, console: Console) -> bool:
     with tempfile.TemporaryDirectory(prefix="tandem-demo-") as directory:
         Path(directory).chmod(0o711)  # for PostgreSQL's own account, when root runs the demo
         async with (
-            open_demo_receiver() as receiver,
+            open_receiver() as receiver,
             _running(Path(directory)) as url,
             TandemClient(url, keys[Role.ADMIN]) as admin,
         ):
@@ -100,7 +100,7 @@ async def _failed(running: asyncio.Task[None]) -> str:
     raise RuntimeError("Tandem ended before it was ready.")
 
 
-async def _prepare(url: str, keys: dict[Role, str], receiver: DemoReceiver, *, console: Console) -> None:
+async def _prepare(url: str, keys: dict[Role, str], receiver: WebhookReceiver, *, console: Console) -> None:
     """Sign the agreement for both sides, and set up the team with the receiver as its CRM."""
     marketing, sales = TandemClient(url, keys[Role.MARKETING]), TandemClient(url, keys[Role.SALES])
     draft = await marketing.propose((EXAMPLES / "agreement.yaml").read_text())
@@ -129,7 +129,7 @@ async def _send(url: str, *, pace_seconds: float, progress: Progress) -> None:
             await asyncio.sleep(pace_seconds / len(groups) if number < len(groups) else 0)
 
 
-async def _observe(admin: TandemClient, receiver: DemoReceiver, progress: Progress) -> None:
+async def _observe(admin: TandemClient, receiver: WebhookReceiver, progress: Progress) -> None:
     """Ask the running Tandem how far it is."""
     contacts = await admin.get("/v1/contacts", limit=200)
     handoffs = await admin.get("/v1/handoffs", limit=100)
@@ -139,7 +139,7 @@ async def _observe(admin: TandemClient, receiver: DemoReceiver, progress: Progre
     progress.receipts = [receipt.payload for receipt in receiver.receipts]
 
 
-async def _settle(admin: TandemClient, receiver: DemoReceiver, progress: Progress) -> None:
+async def _settle(admin: TandemClient, receiver: WebhookReceiver, progress: Progress) -> None:
     """Wait until nothing changes any more, so that a lead too many would be seen."""
     calm_since, seen = monotonic(), (-1, -1, -1)
     deadline = monotonic() + PATIENCE.total_seconds()
@@ -151,14 +151,14 @@ async def _settle(admin: TandemClient, receiver: DemoReceiver, progress: Progres
         await asyncio.sleep(0.2)
 
 
-def _arrived(receiver: DemoReceiver) -> set[tuple[str, str]]:
+def _arrived(receiver: WebhookReceiver) -> set[tuple[str, str]]:
     return {
         (payload["data"]["contact"]["email"], payload["data"]["handoff"]["reason"])
         for payload in (receipt.payload for receipt in receiver.receipts)
     }
 
 
-async def _show_one(admin: TandemClient, receiver: DemoReceiver, *, console: Console) -> None:
+async def _show_one(admin: TandemClient, receiver: WebhookReceiver, *, console: Console) -> None:
     """Show one lead in full: the brief as the rep gets it and the score as it explains itself."""
     receipt = max(receiver.receipts, key=lambda receipt: _tells_most(receipt.payload["data"]))
     contact = await admin.get(f"/v1/contacts/{receipt.payload['data']['contact']['id']}")

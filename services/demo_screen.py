@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from services.demo_receiver import Receipt
+from services.receiver import Receipt
 
 
 @dataclass(slots=True)

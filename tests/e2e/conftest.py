@@ -12,7 +12,7 @@ import pytest_asyncio
 import yaml
 
 from services.client import TandemClient
-from services.demo_receiver import DemoReceiver, open_demo_receiver
+from services.receiver import WebhookReceiver, open_receiver
 from tests.support.kafka import empty_kafka
 from tests.support.processes import ROOT
 
@@ -56,9 +56,9 @@ async def own_kafka() -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
-async def receiver() -> AsyncIterator[DemoReceiver]:
+async def receiver() -> AsyncIterator[WebhookReceiver]:
     """A receiver that verifies signatures."""
-    async with open_demo_receiver() as opened:
+    async with open_receiver() as opened:
         yield opened
 
 
@@ -91,7 +91,7 @@ async def sign_agreement(url: str, keys: dict[str, str], text: str | None = None
     return int(signed["version"])
 
 
-async def apply_team(url: str, keys: dict[str, str], receiver: DemoReceiver, *, capacity: int = 100_000) -> None:
+async def apply_team(url: str, keys: dict[str, str], receiver: WebhookReceiver, *, capacity: int = 100_000) -> None:
     """Set up one rep, one pool, and the receiver as the endpoint."""
     team = {
         "reps": [{"name": "Robin", "email": "robin@example.com", "capacity": capacity}],

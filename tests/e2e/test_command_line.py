@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Install
 from tests.support.processes import ROOT, TANDEM, TandemProcess, clean_environment, free_port
+from tests.support.waiting import until
 
 
 def tandem(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -30,6 +31,7 @@ COMMANDS = [
     ("scorer",),
     ("router",),
     ("send",),
+    ("receive",),
     ("agreement", "check"),
     ("agreement", "propose"),
     ("agreement", "sign"),
@@ -178,6 +180,47 @@ async def test_sending_a_file_with_a_broken_line(install: Install, tmp_path: Pat
     assert "line 3" in sent.stderr
     assert unknown.returncode == 1
     assert "0 events accepted, 5 lines refused" in unknown.stdout
+
+
+async def test_from_proposal_to_webhook_by_hand(install: Install, tmp_path: Path) -> None:
+    """Propose, sign twice, show, apply the team, receive: what the README does."""
+    process = TandemProcess("up", settings=install.settings, log=install.directory / "tandem.log")
+    process.start()
+    await process.ready()
+    port = free_port()
+    team = tmp_path / "team.yaml"
+    team.write_text((ROOT / "examples/team.yaml").read_text().replace("9099", str(port)))
+    marketing, sales, admin = (
+        {"TANDEM_URL": process.url, "TANDEM_KEY": install.keys[role]} for role in ("marketing", "sales", "admin")
+    )
+    try:
+        assert "Agreement 1 is a draft" in tandem("agreement", "propose", "examples/agreement.yaml", **marketing).stdout
+        assert "Agreement 1 is draft" in tandem("agreement", "sign", "1", **marketing).stdout
+        twice = tandem("agreement", "sign", "1", **marketing)
+        assert "Agreement 1 is active" not in twice.stdout
+        assert "Agreement 1 is active" in tandem("agreement", "sign", "1", **sales).stdout
+        shown = tandem("agreement", "show", **sales)
+        assert shown.stdout.startswith("# version 1, active")
+        assert shown.stdout.endswith((ROOT / "examples/agreement.yaml").read_text())
+
+        applied = tandem("team", "apply", str(team), **admin)
+        secret = applied.stdout.split("whsec_")[1].split()[0]
+        receiving = TandemProcess(
+            "receive", "--port", str(port), "--secret", f"whsec_{secret}", settings={}, log=tmp_path / "receive.log"
+        )
+        receiving.start()
+        event = {"type": "track", "event": "Form Submitted", "properties": {"form": "demo"}, "messageId": "m-1"}
+        lines = tmp_path / "events.jsonl"
+        lines.write_text(json.dumps({**event, "userId": "u1", "context": {"traits": {"email": "ada@acme.example"}}}))
+        assert tandem("send", str(lines), "--url", process.url, "--key", install.keys["source"]).returncode == 0
+
+        async def printed() -> bool:
+            return "ada@acme.example" in receiving.log_text()
+
+        await until(printed, seconds=30, what=lambda: receiving.log_text() + process.log_text())
+        await receiving.stop()
+    finally:
+        assert await process.stop() == 0
 
 
 def test_nobody_listens() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from services.client import TandemClient
-from services.demo_receiver import DemoReceiver
+from services.receiver import WebhookReceiver
 from tests.e2e.conftest import Install, apply_team, sign_agreement
 from tests.support.processes import TandemProcess
 from tests.support.waiting import until
@@ -18,7 +18,7 @@ LEADS = 150
 
 @pytest.mark.timeout(300)
 async def test_the_router_is_killed_twenty_times_under_load(
-    install: Install, own_kafka: str, receiver: DemoReceiver
+    install: Install, own_kafka: str, receiver: WebhookReceiver
 ) -> None:
     """Every lead arrives, no handoff has two ids, and each is assigned once."""
     install = install.on_kafka(own_kafka)
@@ -68,7 +68,7 @@ async def test_the_router_is_killed_twenty_times_under_load(
     assert len(page["handoffs"]) == LEADS
 
 
-def arrived(receiver: DemoReceiver) -> set[str]:
+def arrived(receiver: WebhookReceiver) -> set[str]:
     """Return the addresses of the leads that arrived."""
     return {receipt.payload["data"]["contact"]["email"] for receipt in receiver.receipts}
 

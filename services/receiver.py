@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,13 +27,14 @@ class Receipt:
 
 
 @dataclass(slots=True)
-class DemoReceiver:
+class WebhookReceiver:
     """What arrived. `secret` is set once the endpoint was created."""
 
     url: str
     secret: str = ""
     receipts: list[Receipt] = field(default_factory=list)
     refused: int = 0
+    on_receipt: Callable[[Receipt], None] | None = None
 
     async def receive(self, request: Request) -> Response:
         """Verify, keep, answer: 204, or 401 when the signature is wrong."""
@@ -43,15 +44,18 @@ class DemoReceiver:
         except WebhookVerificationError:
             self.refused += 1
             return Response(status_code=401)
-        self.receipts.append(Receipt(request.headers["webhook-id"], json.loads(body)))
+        receipt = Receipt(request.headers["webhook-id"], json.loads(body))
+        self.receipts.append(receipt)
+        if self.on_receipt:
+            self.on_receipt(receipt)
         return Response(status_code=204)
 
 
 @asynccontextmanager
-async def open_demo_receiver() -> AsyncIterator[DemoReceiver]:
-    """Serve a receiver on a free port of the loopback."""
-    with contextlib.closing(listen("127.0.0.1", 0)) as sock:
-        receiver = DemoReceiver(url=f"http://127.0.0.1:{sock.getsockname()[1]}/leads")
+async def open_receiver(port: int = 0) -> AsyncIterator[WebhookReceiver]:
+    """Serve a receiver on the loopback; port 0 takes a free one. Raises OSError when the port is taken."""
+    with contextlib.closing(listen("127.0.0.1", port)) as sock:
+        receiver = WebhookReceiver(url=f"http://127.0.0.1:{sock.getsockname()[1]}/leads")
         app = Starlette(routes=[Route("/leads", receiver.receive, methods=["POST"])])
         server = HttpServer(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
         serving = asyncio.create_task(server.serve([sock]))
