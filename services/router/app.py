@@ -13,13 +13,13 @@ from services.router.api import create_router
 from services.router.assigning import Assigner
 from services.router.delivering import DeliveryWorker
 from services.router.handlers import HandoffsHandler
+from services.router.sender import Sender
 from services.router.settings import RouterSettings
 from services.router.store import tables
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
 from services.router.team_setting import TeamSetter
-from services.router.transport import Transport
 from services.router.worker import Gauges, HandoffsWorker, Sweeper
 from shared.platform import Platform
 from shared.postgres.outbox import Outbox
@@ -35,7 +35,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     deliveries = DeliveryStore(engine)
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
-    transport = Transport(
+    sender = Sender(
         deadline=settings.delivery_deadline,
         allowed=settings.delivery_allowed_networks,
         tls=httpx.create_ssl_context(),
@@ -54,7 +54,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         engine=engine,
         deliveries=deliveries,
         teams=teams,
-        transport=transport,
+        sender=sender,
         policy=settings.retry_policy,
         lease=settings.delivery_lease,
         concurrency=settings.delivery_concurrency,
@@ -116,7 +116,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             liveness=consuming.hung,
         )
     finally:
-        await transport.aclose()
+        await sender.aclose()
 
 
 async def _database_missing(platform: Platform) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.router.domain.outcome import Outcome, Reply, Verdict, judge
 from services.router.domain.retry import RetryPolicy
 from services.router.domain.webhook import Message, attempt_headers
+from services.router.sender import Sender
 from services.router.store.deliveries import Claimed, DeliveryStore, Finished
 from services.router.store.teams import TeamStore
-from services.router.transport import Transport
 from shared.clock import Clock
 from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
@@ -41,7 +41,7 @@ class DeliveryWorker:
         engine: AsyncEngine,
         deliveries: DeliveryStore,
         teams: TeamStore,
-        transport: Transport,
+        sender: Sender,
         policy: RetryPolicy,
         lease: timedelta,
         concurrency: int,
@@ -52,7 +52,7 @@ class DeliveryWorker:
         self._engine = engine
         self._deliveries = deliveries
         self._teams = teams
-        self._transport = transport
+        self._sender = sender
         self._policy = policy
         self._lease = lease
         self._concurrency = concurrency
@@ -131,7 +131,7 @@ class DeliveryWorker:
         if monotonic() - self._tidied < TIDY.total_seconds():
             return
         self._tidied = monotonic()
-        await self._transport.close_old()
+        await self._sender.close_old()
         reclaimed = await self._deliveries.reclaim(now=now)
         if reclaimed:
             self._logger.warning("deliveries.reclaimed", count=reclaimed)
@@ -141,7 +141,7 @@ class DeliveryWorker:
         message = Message(id=delivery.message_id, body=delivery.body)
         try:
             headers = attempt_headers(message, secret=delivery.secret, at=started_at, traceparent=delivery.traceparent)
-            reply = await self._transport.send(delivery.endpoint, delivery.url, headers=headers, body=message.body)
+            reply = await self._sender.send(delivery.endpoint, delivery.url, headers=headers, body=message.body)
         except Exception as error:  # a fault of ours must not send the same delivery around for ever
             self._logger.exception("delivery.failed", delivery=str(delivery.id))
             reply = Reply(status=None, outcome=Outcome.BROKEN, error=repr(error))

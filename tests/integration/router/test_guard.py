@@ -13,7 +13,7 @@ from services.router.domain.addresses import Network
 from services.router.domain.outcome import Outcome, Reply
 from services.router.errors import NameUnresolved
 from services.router.guard import Resolve, resolve_host
-from services.router.transport import Transport
+from services.router.sender import Sender
 from tests.support.receiver import Receiver, closes
 
 LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
@@ -29,8 +29,8 @@ def names(*answers: Sequence[str]) -> Resolve:
     return resolve
 
 
-def open_transport(*, resolve: Resolve = resolve_host, allowed: Sequence[Network] = ()) -> Transport:
-    return Transport(
+def open_sender(*, resolve: Resolve = resolve_host, allowed: Sequence[Network] = ()) -> Sender:
+    return Sender(
         deadline=timedelta(seconds=2),
         allowed=allowed,
         tls=httpx.create_ssl_context(),
@@ -38,8 +38,8 @@ def open_transport(*, resolve: Resolve = resolve_host, allowed: Sequence[Network
     )
 
 
-async def post(transport: Transport, url: str) -> Reply:
-    return await transport.send("crm", url, headers={"webhook-id": "msg_1"}, body=b"{}")
+async def post(sender: Sender, url: str) -> Reply:
+    return await sender.send("crm", url, headers={"webhook-id": "msg_1"}, body=b"{}")
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ async def post(transport: Transport, url: str) -> Reply:
 )
 async def test_a_spelling_of_a_private_address(receiver: Receiver, host: str) -> None:
     """However the address is written, nothing is dialled."""
-    transport = open_transport()
-    reply = await post(transport, f"http://{host}:{receiver.port}/")
-    await transport.aclose()
+    sender = open_sender()
+    reply = await post(sender, f"http://{host}:{receiver.port}/")
+    await sender.aclose()
 
     assert reply.outcome in {Outcome.ADDRESS_REFUSED, Outcome.UNREACHABLE}
     assert receiver.connections == 0
@@ -76,9 +76,9 @@ async def test_a_spelling_of_a_private_address(receiver: Receiver, host: str) ->
 
 async def test_a_name_with_a_good_and_a_bad_address(receiver: Receiver) -> None:
     """One bad address among the answers refuses all of them."""
-    transport = open_transport(resolve=names(["93.184.216.34", "127.0.0.1"]))
-    reply = await post(transport, f"http://hooks.example:{receiver.port}/")
-    await transport.aclose()
+    sender = open_sender(resolve=names(["93.184.216.34", "127.0.0.1"]))
+    reply = await post(sender, f"http://hooks.example:{receiver.port}/")
+    await sender.aclose()
 
     assert reply.outcome is Outcome.ADDRESS_REFUSED
     assert receiver.connections == 0
@@ -87,10 +87,10 @@ async def test_a_name_with_a_good_and_a_bad_address(receiver: Receiver) -> None:
 async def test_a_name_that_changes_its_mind(receiver: Receiver) -> None:
     """Each connection checks anew: a name that was fine before is refused when it leads inside."""
     receiver.script(closes)
-    transport = open_transport(resolve=names(["127.0.0.1"], ["10.0.0.1"]), allowed=LOOPBACK)
-    first = await post(transport, f"http://hooks.example:{receiver.port}/")
-    second = await post(transport, f"http://hooks.example:{receiver.port}/")
-    await transport.aclose()
+    sender = open_sender(resolve=names(["127.0.0.1"], ["10.0.0.1"]), allowed=LOOPBACK)
+    first = await post(sender, f"http://hooks.example:{receiver.port}/")
+    second = await post(sender, f"http://hooks.example:{receiver.port}/")
+    await sender.aclose()
 
     assert first.outcome is Outcome.BROKEN
     assert second.outcome is Outcome.ADDRESS_REFUSED
@@ -99,9 +99,9 @@ async def test_a_name_that_changes_its_mind(receiver: Receiver) -> None:
 
 async def test_the_host_header(receiver: Receiver) -> None:
     """The receiver sees the name that it was called by, not the address that was dialled."""
-    transport = open_transport(resolve=names(["127.0.0.1"]), allowed=LOOPBACK)
-    await post(transport, f"http://hooks.example:{receiver.port}/leads?x=1")
-    await transport.aclose()
+    sender = open_sender(resolve=names(["127.0.0.1"]), allowed=LOOPBACK)
+    await post(sender, f"http://hooks.example:{receiver.port}/leads?x=1")
+    await sender.aclose()
 
     assert receiver.requests[0].headers["host"] == f"hooks.example:{receiver.port}"
     assert receiver.requests[0].path == "/leads?x=1"
@@ -111,9 +111,9 @@ async def test_a_proxy_in_the_environment(receiver: Receiver, monkeypatch: pytes
     """A proxy of the environment is not used: it would dial for us, unguarded."""
     monkeypatch.setenv("HTTP_PROXY", receiver.url)
     monkeypatch.setenv("ALL_PROXY", receiver.url)
-    transport = open_transport(resolve=names(["10.0.0.1"]))
-    reply = await post(transport, "http://hooks.example/")
-    await transport.aclose()
+    sender = open_sender(resolve=names(["10.0.0.1"]))
+    reply = await post(sender, "http://hooks.example/")
+    await sender.aclose()
 
     assert reply.outcome is Outcome.ADDRESS_REFUSED
     assert receiver.connections == 0
@@ -125,9 +125,9 @@ async def test_a_name_without_an_address() -> None:
     async def unknown(host: str, port: int) -> Sequence[str]:
         raise NameUnresolved(host)
 
-    transport = open_transport(resolve=unknown)
-    reply = await post(transport, "http://hooks.example/")
-    await transport.aclose()
+    sender = open_sender(resolve=unknown)
+    reply = await post(sender, "http://hooks.example/")
+    await sender.aclose()
 
     assert reply.outcome is Outcome.NAME_UNRESOLVED
 
@@ -146,9 +146,9 @@ async def test_tls_where_there_is_none(said: bytes, outcome: Outcome) -> None:
         left.set()
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-        transport = open_transport(resolve=names(["127.0.0.1"]), allowed=LOOPBACK)
-        reply = await post(transport, f"https://hooks.example:{server.sockets[0].getsockname()[1]}/")
-        await transport.aclose()
+        sender = open_sender(resolve=names(["127.0.0.1"]), allowed=LOOPBACK)
+        reply = await post(sender, f"https://hooks.example:{server.sockets[0].getsockname()[1]}/")
+        await sender.aclose()
         await asyncio.wait_for(left.wait(), 5)
 
     assert reply.outcome is outcome

@@ -1,0 +1,152 @@
+"""One attempt over HTTP: a POST that is answered within the deadline, or the reason why not.
+
+The deadline covers name resolution, connection, TLS, headers and body together. Redirects are not followed, the
+environment's proxies are not used, and of the answer no more is read than is kept.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+
+import httpx
+
+from services.router.domain.addresses import Network
+from services.router.domain.endpoint_url import UrlRefused, read_url
+from services.router.domain.outcome import Outcome, Reply, outcome_of
+from services.router.errors import AddressRefused, DialError, NameUnresolved
+from services.router.guard import Resolve, resolve_host
+from services.router.transport import ENDPOINT, EndpointTransport
+
+EXCERPT_BYTES = 8192  # of the answer's body
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """How far an attempt has come; read when it is cut off."""
+
+    status: int | None = None
+    peer: str = ""
+    body: bytearray = field(default_factory=bytearray)
+    retry_after: str | None = None
+
+    def reply(self, outcome: Outcome, error: str = "") -> Reply:
+        return Reply(
+            status=self.status,
+            outcome=outcome,
+            error=error,
+            excerpt=bytes(self.body),
+            retry_after=self.retry_after,
+            peer=self.peer,
+        )
+
+
+class _NoCookies(httpx.Cookies):
+    """A jar that takes nothing, and spends no time on whose cookies an answer may set."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep none."""
+
+
+class _Client(httpx.AsyncClient):
+    """A client without cookies. httpx copies the jar that it is given, so that one of our own needs this property."""
+
+    _none = _NoCookies()
+
+    @property  # type: ignore[misc]  # read-only: nobody sets cookies here
+    def cookies(self) -> httpx.Cookies:
+        return self._none
+
+
+class Sender:
+    """Makes attempts."""
+
+    def __init__(
+        self,
+        *,
+        deadline: timedelta,
+        allowed: Iterable[Network],
+        tls: ssl.SSLContext,
+        resolve: Resolve = resolve_host,
+    ) -> None:
+        self._deadline = deadline
+        self._transport = EndpointTransport(allowed=allowed, tls=tls, resolve=resolve, body_bytes=EXCERPT_BYTES)
+        self._client = _Client(
+            transport=self._transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # httpx limits single reads; the deadline covers the attempt
+        )
+
+    async def send(self, endpoint: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Make one attempt. Whatever the receiver does, this returns in time and does not raise."""
+        exchange = _Exchange()
+        try:
+            request = _request(endpoint, _http_url(url), headers=headers, body=body)
+            async with asyncio.timeout(self._deadline.total_seconds()):
+                return await self._exchange(request, exchange)
+        except TimeoutError:
+            seconds = self._deadline.total_seconds()
+            return exchange.reply(Outcome.TIMED_OUT, f"The answer was not complete after {seconds:g} s.")
+        except (UrlRefused, DialError, httpx.TransportError) as error:
+            return exchange.reply(*_classify(error))
+
+    async def close_old(self) -> None:
+        """Close kept connections that are too old to trust."""
+        await self._transport.close_old()
+
+    async def aclose(self) -> None:
+        """Close all kept connections."""
+        await self._client.aclose()
+
+    async def _exchange(self, request: httpx.Request, exchange: _Exchange) -> Reply:
+        response = await self._client.send(request, stream=True)
+        async with aclosing(response):
+            exchange.status = response.status_code
+            exchange.retry_after = response.headers.get("retry-after")
+            address = response.extensions["network_stream"].get_extra_info("server_addr")
+            exchange.peer = str(address[0]) if address else ""
+            async for chunk in response.aiter_raw():
+                exchange.body += chunk
+        return exchange.reply(outcome_of(response.status_code))
+
+
+def _request(endpoint: str, url: httpx.URL, *, headers: Mapping[str, str], body: bytes) -> httpx.Request:
+    """Build a request to which httpx adds no header: it has a stream, not content, and no client builds it."""
+    return httpx.Request(
+        "POST",
+        url,
+        headers={"Host": url.netloc.decode("ascii"), **headers, "Content-Length": str(len(body))},
+        stream=httpx.ByteStream(body),
+        extensions={ENDPOINT: endpoint},
+    )
+
+
+@lru_cache(maxsize=1000)  # endpoints are few, and a URL is taken apart twice: once by our rules, once by httpx's
+def _http_url(written: str) -> httpx.URL:
+    url = read_url(written)
+    return httpx.URL(scheme=url.scheme, host=url.host, port=url.port, raw_path=url.target.encode("ascii"))
+
+
+def _classify(error: Exception) -> tuple[Outcome, str]:
+    said = str(error) or type(error).__name__
+    match error:
+        case AddressRefused():
+            return Outcome.ADDRESS_REFUSED, said
+        case NameUnresolved():
+            return Outcome.NAME_UNRESOLVED, said
+        case httpx.ConnectError() if _is_about_tls(error):
+            return Outcome.TLS_FAILED, said
+        case httpx.ConnectError() | UrlRefused():
+            return Outcome.UNREACHABLE, said
+        case _:
+            return Outcome.BROKEN, said
+
+
+def _is_about_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
