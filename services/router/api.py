@@ -8,6 +8,7 @@ from services.router.answering import Answers
 from services.router.delivery_api import DeliveryRoutes
 from services.router.handoff_api import HandoffRoutes
 from services.router.settings import RouterSettings
+from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
@@ -23,6 +24,7 @@ def create_router(
     teams: TeamStore,
     handoffs: HandoffStore,
     deliveries: DeliveryStore,
+    attempts: AttemptStore,
     answers: Answers,
     setter: TeamSetter,
     replayed: Callable[[], None],
@@ -34,10 +36,13 @@ def create_router(
             teams=teams,
             handoffs=handoffs,
             deliveries=deliveries,
+            attempts=attempts,
             answers=answers,
             public_url=settings.api_url,
         ),
-        DeliveryRoutes(keys=platform.keys, deliveries=deliveries, clock=platform.clock, replayed=replayed),
+        DeliveryRoutes(
+            keys=platform.keys, deliveries=deliveries, attempt_log=attempts, clock=platform.clock, replayed=replayed
+        ),
         TeamRoutes(
             keys=platform.keys,
             engine=platform.engine,

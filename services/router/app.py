@@ -16,8 +16,11 @@ from services.router.handlers import HandoffsHandler
 from services.router.sender import Sender
 from services.router.settings import RouterSettings
 from services.router.store import tables
+from services.router.store.attempts import AttemptStore
+from services.router.store.claims import ClaimStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from services.router.team_setting import TeamSetter
 from services.router.worker import Gauges, HandoffsWorker, Sweeper
@@ -31,8 +34,8 @@ from shared.service import Service
 async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIterator[Service]:
     """Open the router. Connections to endpoints close with it."""
     engine, clock = platform.engine, platform.clock
-    teams, handoffs = TeamStore(engine), HandoffStore(engine)
-    deliveries = DeliveryStore(engine)
+    teams, handoffs, queue = TeamStore(engine), HandoffStore(engine), QueueStore(engine)
+    deliveries, claims, attempts = DeliveryStore(engine), ClaimStore(engine), AttemptStore(engine)
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     sender = Sender(
@@ -44,6 +47,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         engine=engine,
         teams=teams,
         handoffs=handoffs,
+        queue=queue,
         deliveries=deliveries,
         outbox=outbox,
         metrics=platform.metrics,
@@ -52,7 +56,8 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
     delivering = DeliveryWorker(
         engine=engine,
-        deliveries=deliveries,
+        claims=claims,
+        attempts=attempts,
         teams=teams,
         sender=sender,
         policy=settings.retry_policy,
@@ -84,13 +89,14 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         assigned=assigned,
     )
     consuming = HandoffsWorker(log=platform.log, positions=positions, handler=handler, metrics=platform.metrics)
-    gauges = Gauges(handoffs=handoffs, deliveries=deliveries, outbox=outbox, metrics=platform.metrics, clock=clock)
+    gauges = Gauges(queue=queue, deliveries=deliveries, outbox=outbox, metrics=platform.metrics, clock=clock)
     router = create_router(
         platform=platform,
         settings=settings,
         teams=teams,
         handoffs=handoffs,
         deliveries=deliveries,
+        attempts=attempts,
         answers=Answers(engine=engine, handoffs=handoffs, outbox=outbox, clock=clock, freed=sweeper.wake),
         setter=TeamSetter(
             engine=engine, teams=teams, handoffs=handoffs, deliveries=deliveries, clock=clock, changed=team_changed

@@ -12,6 +12,7 @@ from services.router.domain.queue import Assignment, free_pools, plan_assignment
 from services.router.domain.team import Team
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.handoffs import HandoffStore
+from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.events.feedback import encode_feedback
@@ -34,6 +35,7 @@ class Assigner:
         engine: AsyncEngine,
         teams: TeamStore,
         handoffs: HandoffStore,
+        queue: QueueStore,
         deliveries: DeliveryStore,
         outbox: Outbox,
         metrics: Metrics,
@@ -43,6 +45,7 @@ class Assigner:
         self._engine = engine
         self._teams = teams
         self._handoffs = handoffs
+        self._queue = queue
         self._deliveries = deliveries
         self._outbox = outbox
         self._metrics = metrics
@@ -60,14 +63,14 @@ class Assigner:
         if not team.pools:
             return 0
         open_handoffs = await self._handoffs.open_counts(connection)
-        waiting = await self._handoffs.queue(
+        waiting = await self._queue.waiting(
             connection, pools=free_pools(team, open_handoffs), team_version=team.version, limit=QUEUE_BATCH
         )
         if not waiting:
             return 0
         plan = plan_assignments(team, waiting, open_handoffs=open_handoffs, now=now, public_url=self._public_url)
         if plan.queued:
-            await self._handoffs.save_queued(connection, plan.queued)
+            await self._queue.save_queued(connection, plan.queued)
         if plan.assignments:
             await self._save(connection, plan.assignments, now=now)
             await self._teams.save_owed(connection, plan.owed)
@@ -89,7 +92,7 @@ class Assigner:
             )
             for item in assignments
         ]
-        await self._handoffs.save_assigned(connection, assignments, now=now)
+        await self._queue.save_assigned(connection, assignments, now=now)
         await self._handoffs.save_steps(connection, taken)
         await self._deliveries.create(
             connection,

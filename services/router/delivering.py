@@ -20,7 +20,8 @@ from services.router.domain.outcome import Outcome, Reply, Verdict, judge
 from services.router.domain.retry import RetryPolicy
 from services.router.domain.webhook import Message, attempt_headers
 from services.router.sender import Sender
-from services.router.store.deliveries import Claimed, DeliveryStore, Finished
+from services.router.store.attempts import AttemptStore, Finished
+from services.router.store.claims import Claimed, ClaimStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.postgres.engine import passes
@@ -39,7 +40,8 @@ class DeliveryWorker:
         self,
         *,
         engine: AsyncEngine,
-        deliveries: DeliveryStore,
+        claims: ClaimStore,
+        attempts: AttemptStore,
         teams: TeamStore,
         sender: Sender,
         policy: RetryPolicy,
@@ -50,7 +52,8 @@ class DeliveryWorker:
         clock: Clock,
     ) -> None:
         self._engine = engine
-        self._deliveries = deliveries
+        self._claims = claims
+        self._attempts = attempts
         self._teams = teams
         self._sender = sender
         self._policy = policy
@@ -97,7 +100,7 @@ class DeliveryWorker:
         now = self._clock()
         try:
             await self._tidy(now)
-            claimed = await self._deliveries.claim(
+            claimed = await self._claims.claim(
                 slots=self._slots(),
                 each=self._endpoint_concurrency,
                 total=free,
@@ -106,7 +109,7 @@ class DeliveryWorker:
                 now=now,
             )
             if stopping.is_set():
-                await self._deliveries.release(claimed)
+                await self._claims.release(claimed)
                 return
         except Exception as error:
             if not passes(error):
@@ -132,7 +135,7 @@ class DeliveryWorker:
             return
         self._tidied = monotonic()
         await self._sender.close_old()
-        reclaimed = await self._deliveries.reclaim(now=now)
+        reclaimed = await self._claims.reclaim(now=now)
         if reclaimed:
             self._logger.warning("deliveries.reclaimed", count=reclaimed)
 
@@ -197,7 +200,7 @@ class DeliveryWorker:
     async def _save(self, batch: Sequence[tuple[Finished, Verdict]]) -> None:
         now = self._clock()
         async with self._engine.begin() as connection:
-            ours = await self._deliveries.finish(connection, [finished for finished, _ in batch], now=now)
+            ours = await self._attempts.finish(connection, [finished for finished, _ in batch], now=now)
             for finished, verdict in batch:
                 endpoint = finished.delivery.endpoint
                 if verdict.disable_endpoint:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from services.router.pages import described, json_response, page_json, read_as, read_body, read_cursor
 from services.router.showing import attempt_json, delivery_json
+from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
@@ -43,6 +44,7 @@ class DeliveryRoutes:
 
     keys: KeyRing
     deliveries: DeliveryStore
+    attempt_log: AttemptStore
     clock: Clock
     replayed: Callable[[], None]
 
@@ -76,7 +78,7 @@ class DeliveryRoutes:
 
     async def attempts(self, request: Request, delivery_id: UUID) -> Response:
         require(self.keys, request, *READERS)
-        found = await self.deliveries.attempts([delivery_id])
+        found = await self.attempt_log.of_deliveries([delivery_id])
         return json_response({"attempts": [attempt_json(row) for row in found]})
 
     async def replay(self, request: Request) -> Response:

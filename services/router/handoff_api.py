@@ -13,6 +13,7 @@ from services.router.domain.handoff import State, Step
 from services.router.errors import DifferentAnswer, HandoffMissing, IllegalStep, UnknownReason
 from services.router.pages import described, json_response, page_json, read_as, read_body, read_cursor
 from services.router.showing import decisions_json, handoff_json, history_json, whole_handoff_json
+from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import Handoff, HandoffStore
 from services.router.store.teams import TeamStore
@@ -47,6 +48,7 @@ class HandoffRoutes:
     teams: TeamStore
     handoffs: HandoffStore
     deliveries: DeliveryStore
+    attempts: AttemptStore
     answers: Answers
     public_url: str
 
@@ -94,7 +96,7 @@ class HandoffRoutes:
             team=await self.teams.read(),
             history=history_json(handoff, await self.handoffs.history(handoff.id)),
             deliveries=deliveries,
-            attempts=await self.deliveries.attempts(row.id for row in deliveries),
+            attempts=await self.attempts.of_deliveries(row.id for row in deliveries),
             public_url=self.public_url,
         )
         return json_response(shown)

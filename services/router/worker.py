@@ -10,7 +10,7 @@ import structlog
 from services.router.assigning import QUEUE_BATCH, Assigner
 from services.router.handlers import HandoffsHandler
 from services.router.store.deliveries import DeliveryStore
-from services.router.store.handoffs import HandoffStore
+from services.router.store.queue import QueueStore
 from shared.clock import Clock
 from shared.events.topics import TopicName
 from shared.log.protocol import EventLog
@@ -103,13 +103,13 @@ class Gauges:
     def __init__(
         self,
         *,
-        handoffs: HandoffStore,
+        queue: QueueStore,
         deliveries: DeliveryStore,
         outbox: Outbox,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        self._handoffs = handoffs
+        self._queue = queue
         self._deliveries = deliveries
         self._outbox = outbox
         self._metrics = metrics
@@ -128,7 +128,7 @@ class Gauges:
     async def measure(self) -> None:
         """Measure once."""
         now = self._clock()
-        count, since = await self._handoffs.unowned()
+        count, since = await self._queue.unowned()
         self._metrics.handoffs_unowned.set(count)
         self._metrics.handoffs_oldest_unowned_seconds.set(max(0.0, (now - since).total_seconds()) if since else 0)
         self._metrics.deliveries_waiting.set(await self._deliveries.waiting())

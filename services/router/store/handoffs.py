@@ -6,27 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    Integer,
-    Row,
-    Text,
-    Uuid,
-    bindparam,
-    func,
-    literal_column,
-    or_,
-    select,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import ColumnElement, Row, func, literal_column, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.handoff import OPEN, State, Taken
-from services.router.domain.queue import Assignment, Queued, Waiting
 from services.router.errors import HandoffMissing
 from services.router.store import tables
 from shared.events.handoff import HandoffReady, decode_handoff
@@ -69,7 +53,7 @@ class Handoff:
 
 
 class HandoffStore:
-    """All SQL about handoffs."""
+    """SQL about handoffs, except the queue."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -146,89 +130,6 @@ class HandoffStore:
             select(_handoff.rep, func.count()).where(_handoff.state.in_(list(OPEN))).group_by(_handoff.rep)
         )
         return {rep: count for rep, count in rows if rep is not None}
-
-    async def queue(
-        self, connection: AsyncConnection, *, pools: Sequence[str], team_version: int, limit: int
-    ) -> list[Waiting]:
-        """Return what waits in these pools, or for a pool under this version of the team; oldest first."""
-        rows = await connection.execute(
-            select(tables.handoff)
-            .where(
-                _handoff.state == State.READY,
-                or_(_handoff.pool.in_(list(pools)), _handoff.team_version.is_distinct_from(team_version)),
-            )
-            .order_by(_handoff.decided_at, _handoff.id)
-            .limit(limit)
-        )
-        return [
-            Waiting(
-                id=row.id,
-                contact_id=row.contact_id,
-                ready=_ready(row.document),
-                pool=row.pool,
-                team_version=row.team_version,
-                assignments=row.assignments,
-                steps=row.steps,
-                traceparent=row.traceparent,
-            )
-            for row in rows
-        ]
-
-    async def unowned(self) -> tuple[int, datetime | None]:
-        """Return how many handoffs are in the queue, and since when the oldest."""
-        async with self._engine.connect() as connection:
-            row = (
-                await connection.execute(
-                    select(func.count(), func.min(_handoff.state_since)).where(_handoff.state == State.READY)
-                )
-            ).one()
-            return row[0], row[1]
-
-    async def save_assigned(
-        self, connection: AsyncConnection, assigned: Sequence[Assignment], *, now: datetime
-    ) -> None:
-        """Give the handoffs to their reps."""
-        given = (
-            func.unnest(
-                bindparam("ids", [item.handoff.id for item in assigned], ARRAY(Uuid)),
-                bindparam("pools", [item.decision.route.pool for item in assigned], ARRAY(Text)),
-                bindparam("versions", [item.decision.team_version for item in assigned], ARRAY(Integer)),
-                bindparam("reps", [item.rep for item in assigned], ARRAY(Text)),
-            )
-            .table_valued("id", "pool", "version", "rep", name="given")
-            .render_derived()
-        )
-        await connection.execute(
-            update(tables.handoff)
-            .where(_handoff.id == given.c.id)
-            .values(
-                state=State.ASSIGNED,
-                state_since=now,
-                pool=given.c.pool,
-                team_version=given.c.version,
-                rep=given.c.rep,
-                assignments=_handoff.assignments + 1,
-                steps=_handoff.steps + 1,
-            )
-        )
-
-    async def save_queued(self, connection: AsyncConnection, queued: Sequence[Queued]) -> None:
-        """Note the pools that handoffs wait in, and why they wait."""
-        given = (
-            func.unnest(
-                bindparam("ids", [item.handoff.id for item in queued], ARRAY(Uuid)),
-                bindparam("pools", [item.decision.route.pool for item in queued], ARRAY(Text)),
-                bindparam("versions", [item.decision.team_version for item in queued], ARRAY(Integer)),
-                bindparam("decisions", [msgspec.to_builtins(item.decision) for item in queued], ARRAY(JSONB)),
-            )
-            .table_valued("id", "pool", "version", "decision", name="given")
-            .render_derived()
-        )
-        await connection.execute(
-            update(tables.handoff)
-            .where(_handoff.id == given.c.id)
-            .values(pool=given.c.pool, team_version=given.c.version, waiting_decision=given.c.decision)
-        )
 
     async def save_steps(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
         """Append the steps to the history."""
@@ -307,12 +208,13 @@ def _read(row: Row[Any]) -> Handoff:
         waiting_decision=row.waiting_decision,
         decided_at=row.decided_at,
         created_at=row.created_at,
-        ready=_ready(row.document),
+        ready=read_ready(row.document),
         traceparent=row.traceparent,
     )
 
 
-def _ready(document: bytes) -> HandoffReady:
+def read_ready(document: bytes) -> HandoffReady:
+    """Read the message that a handoff came with."""
     message = decode_handoff(document)
     assert isinstance(message, HandoffReady), "only ready handoffs are stored"
     return message

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from services.router.domain.outcome import Outcome
-from services.router.store.deliveries import Claimed, DeliveryStore, Finished
+from services.router.store.attempts import AttemptStore, Finished
+from services.router.store.claims import Claimed, ClaimStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.support.handoffs import make_handoff
@@ -267,14 +268,14 @@ async def test_a_lease_that_ran_out(start_router: StartRouter, receiver: Receive
         await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
         await router.hand_over(make_handoff())
         await router.wait_for_delivery("pending")
-        store = DeliveryStore(router.platform.engine)
-        (slow,) = await claim(store, clock)
+        claims = ClaimStore(router.platform.engine)
+        (slow,) = await claim(claims, clock)
         clock.ahead += timedelta(seconds=31)
-        assert await store.reclaim(now=clock()) == 1
-        (fast,) = await claim(store, clock)
-        late = await finish(router, store, slow, clock, state="dead")
-        good = await finish(router, store, fast, clock, state="delivered")
-        repeated = await finish(router, store, fast, clock, state="dead")
+        assert await claims.reclaim(now=clock()) == 1
+        (fast,) = await claim(claims, clock)
+        late = await finish(router, slow, clock, state="dead")
+        good = await finish(router, fast, clock, state="delivered")
+        repeated = await finish(router, fast, clock, state="dead")
         (delivery,) = await router.wait_for_delivery("delivered")
 
     assert (late, good, repeated) == (set(), {fast.id}, set())
@@ -282,16 +283,14 @@ async def test_a_lease_that_ran_out(start_router: StartRouter, receiver: Receive
     assert delivery["attempts"] == 1
 
 
-async def claim(store: DeliveryStore, clock: MovableClock) -> list[Claimed]:
+async def claim(claims: ClaimStore, clock: MovableClock) -> list[Claimed]:
     now = clock()
-    return await store.claim(
+    return await claims.claim(
         slots={}, each=10, total=10, lease_id=uuid4(), lease_until=now + timedelta(seconds=30), now=now
     )
 
 
-async def finish(
-    router: RunningRouter, store: DeliveryStore, delivery: Claimed, clock: MovableClock, *, state: str
-) -> set[object]:
+async def finish(router: RunningRouter, delivery: Claimed, clock: MovableClock, *, state: str) -> set[object]:
     result = Finished(
         delivery=delivery,
         state=state,
@@ -306,7 +305,7 @@ async def finish(
         next_attempt=None,
     )
     async with router.platform.engine.begin() as connection:
-        return set(await store.finish(connection, [result], now=clock()))
+        return set(await AttemptStore(router.platform.engine).finish(connection, [result], now=clock()))
 
 
 async def test_a_claim(start_router: StartRouter, receiver: Receiver) -> None:
@@ -316,11 +315,11 @@ async def test_a_claim(start_router: StartRouter, receiver: Receiver) -> None:
         await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}, {"name": "chat", "url": receiver.url}])
         await router.hand_over(*(make_handoff() for _ in range(5)))
         await router.wait_for_delivery("pending", count=10)
-        store = DeliveryStore(router.platform.engine)
+        claims = ClaimStore(router.platform.engine)
         now = clock()
 
         async def take(total: int, **slots: int) -> list[str]:
-            claimed = await store.claim(
+            claimed = await claims.claim(
                 slots=slots, each=2, total=total, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
             )
             return sorted(delivery.endpoint for delivery in claimed)

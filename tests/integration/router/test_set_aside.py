@@ -7,6 +7,7 @@ from services.router.handlers import HandoffsHandler
 from services.router.store import tables
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from shared.clock import utc_now
 from shared.events.rejected import decode_rejected
@@ -34,6 +35,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
                 engine=engine,
                 teams=teams,
                 handoffs=handoffs,
+                queue=QueueStore(engine),
                 deliveries=deliveries,
                 outbox=outbox,
                 metrics=router.platform.metrics,
