@@ -1,6 +1,6 @@
 """From POST to webhook: latency when idle, events a second under load, and what each process costs, on both logs.
 
-    python -m benchmarks.pipeline [--log kafka] [--log postgres] [--events 400000] [--contacts 100000]
+    python -m benchmarks.pipeline [--log kafka] [--log postgres] [--events 400000] [--contacts 100000] [--scorers 1]
 
 Latency: one hand-raise at a time is posted to ingest; the clock stops when the receiver has verified the webhook.
 Throughput: all contacts are there already; half of the events are about a few of them (Pareto). They are put on
@@ -42,11 +42,12 @@ async def main() -> None:
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--contacts", type=int, default=100_000)
     parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--scorers", type=int, default=1)
     arguments = parser.parse_args()
     console = Console(width=140)
     console.print(_machine())
     for log in arguments.log or ("postgres", "kafka"):
-        async with open_stack(log) as stack:
+        async with open_stack(log, scorers=arguments.scorers) as stack:
             milliseconds = await latency(stack, samples=arguments.samples)
             everybody = [_request(range(first, first + BATCH)) for first in range(0, arguments.contacts, BATCH)]
             await throughput(stack, everybody)  # so that all contacts are known
@@ -137,10 +138,14 @@ def _request(contacts: Iterable[int]) -> Record:
 
 
 async def _counted(stack: Stack) -> float:
-    async with TandemClient(stack.services["scorer"].url) as client:
-        text = await client.text("/metrics")
+    texts = [
+        await TandemClient(process.url).text("/metrics")
+        for name, process in stack.services.items()
+        if name.startswith("scorer")
+    ]
     return sum(
         sample.value
+        for text in texts
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name == "tandem_touches_counted_total"
@@ -156,7 +161,7 @@ def _table(log: str, milliseconds: list[float], rate: float, costs: dict[str, Co
     table.add_row("events through ingest worker and scorer", f"{rate:,.0f} a second")
     for name, cost in costs.items():
         per_event = cost.cpu_seconds / events * 1e6
-        peak = f", peak {cost.peak_megabytes:.0f} MB" if name in {"ingest", "scorer", "router"} else ""
+        peak = f", peak {cost.peak_megabytes:.0f} MB" if name not in {"postgres", "kafka"} else ""
         table.add_row(name, f"{cost.cpu_seconds:.1f} CPU s, {per_event:.1f} µs an event{peak}")
     return table
 

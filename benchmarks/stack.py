@@ -38,7 +38,7 @@ class Stack:
 
 
 @asynccontextmanager
-async def open_stack(log: str, *, run: tuple[str, ...] = SERVICES) -> AsyncIterator[Stack]:
+async def open_stack(log: str, *, scorers: int = 1) -> AsyncIterator[Stack]:
     """Start servers and services on the `kafka` or the `postgres` log, with the example agreement signed."""
     roles = ("source", "marketing", "sales", "admin")
     keys = {role: f"{role}_{secrets.token_hex(16)}" for role in roles}
@@ -66,8 +66,9 @@ async def open_stack(log: str, *, run: tuple[str, ...] = SERVICES) -> AsyncItera
         topics.start()
         assert await topics.ended() == 0, topics.log_text()
         services = {}
-        for name in run:
-            process = TandemProcess(name, settings=settings, log=directory / f"{name}.log")
+        more = [f"scorer {number}" for number in range(2, scorers + 1)]
+        for name in (*SERVICES, *more):
+            process = TandemProcess(name.split()[0], settings=settings, log=directory / f"{name}.log")
             process.start()
             stack.push_async_callback(process.stop)
             services[name] = process
