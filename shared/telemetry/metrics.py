@@ -12,7 +12,7 @@ class Metrics:
     """The metrics of one process, on a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a timestamp beside each counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a timestamp beside each counter, which nobody asks for
         self.registry = CollectorRegistry()
 
         def counter(name: str, meaning: str, *labels: str) -> Counter:

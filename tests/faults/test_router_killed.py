@@ -16,7 +16,7 @@ KILLS = 20
 LEADS = 150
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_router_is_killed_twenty_times_under_load(
     install: Install, own_kafka: str, receiver: WebhookReceiver
 ) -> None:

@@ -53,7 +53,7 @@ def events(dice: random.Random) -> list[dict[str, Any]]:
     return named[: 2 * CONTACTS] + later
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_scorer_is_killed_twenty_times_under_load(install: Install, own_kafka: str) -> None:
     """Scores and handoffs are exactly those that a recomputation from the raw events gives."""
     install = install.on_kafka(own_kafka)
