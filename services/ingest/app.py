@@ -12,7 +12,7 @@ from services.ingest.intake.fields import Limits
 from services.ingest.settings import IngestSettings
 from services.ingest.store.aliases import Aliases
 from services.ingest.store.tables import position
-from services.ingest.worker import UnderstandingWorker
+from services.ingest.worker import understanding_worker
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.positions import Positions
@@ -32,16 +32,13 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         limits=Limits(max_event_bytes=settings.max_event_bytes, allowed_skew=settings.allowed_skew),
         slice_events=settings.understand_events,
     )
-    worker = UnderstandingWorker(
-        log=platform.log, understanding=understanding, positions=positions, metrics=platform.metrics
-    )
+    worker = understanding_worker(platform, understanding=understanding, positions=positions)
     schema = _Schema(platform.engine)
 
     async def readiness() -> tuple[str, ...]:
         missing = [] if await platform.log.reachable() else ["the log cannot be reached"]
         missing += await schema.missing()
-        missing += [] if worker.joined() else ["the worker has not joined its group"]
-        return tuple(missing)
+        return (*missing, *worker.missing())
 
     router = create_router(
         log=platform.log, keys=platform.keys, clock=platform.clock, metrics=platform.metrics, settings=settings

@@ -23,7 +23,7 @@ from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from services.router.team_setting import TeamSetter
-from services.router.worker import Gauges, HandoffsWorker, Sweeper
+from services.router.worker import Gauges, Sweeper, handoffs_worker
 from shared.platform import Platform
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
@@ -88,7 +88,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         clock=clock,
         assigned=assigned,
     )
-    consuming = HandoffsWorker(log=platform.log, positions=positions, handler=handler, metrics=platform.metrics)
+    consuming = handoffs_worker(platform, handler=handler, positions=positions)
     gauges = Gauges(queue=queue, deliveries=deliveries, outbox=outbox, metrics=platform.metrics, clock=clock)
     router = create_router(
         platform=platform,

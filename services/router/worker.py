@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from time import monotonic
 
 import structlog
 
@@ -13,8 +12,8 @@ from services.router.store.deliveries import DeliveryStore
 from services.router.store.queue import QueueStore
 from shared.clock import Clock
 from shared.events.topics import TopicName
-from shared.log.protocol import EventLog
-from shared.log.worker import ConsumerWorker
+from shared.log.group_worker import GroupWorker
+from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
@@ -24,46 +23,20 @@ from shared.telemetry.metrics import Metrics
 GROUP = "router"
 MAX_RECORDS = 200  # a handoff is some kilobytes, and its transaction holds the lock of the team
 GAUGE_INTERVAL = timedelta(seconds=5)
-HUNG = timedelta(minutes=2)  # without a round of the loop
 
 
-class HandoffsWorker:
-    """Consumes `handoffs`."""
-
-    def __init__(self, *, log: EventLog, positions: Positions, handler: HandoffsHandler, metrics: Metrics) -> None:
-        self._log = log
-        self._positions = positions
-        self._handler = handler
-        self._metrics = metrics
-        self._worker: ConsumerWorker | None = None
-        self._stalled: Callable[[], tuple[str, ...]] | None = None
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until told to stop, then leave the group."""
-        async with self._log.consume(GROUP, [TopicName.HANDOFFS], self._positions.claim) as consumer:
-            self._stalled = consumer.stalled
-            self._worker = ConsumerWorker(
-                "router.handoffs",
-                consumer,
-                handle=self._handler.handle,
-                set_aside=self._handler.set_aside,
-                metrics=self._metrics,
-                max_records=MAX_RECORDS,
-            )
-            await self._worker.run(stopping)
-
-    def missing(self) -> tuple[str, ...]:
-        """Return what keeps the worker from consuming, one line each."""
-        if self._worker is None or self._stalled is None:
-            return ("has not joined the group of handoffs yet",)
-        return self._stalled()
-
-    def hung(self) -> tuple[str, ...]:
-        """Return a line when the loop has not come round for long."""
-        if self._worker is None:
-            return ()
-        idle = monotonic() - self._worker.last_progress
-        return (f"handoffs: no round for {idle:.0f} s",) if idle > HUNG.total_seconds() else ()
+def handoffs_worker(platform: Platform, *, handler: HandoffsHandler, positions: Positions) -> GroupWorker:
+    """Return the worker that reads `handoffs` as one of the group."""
+    return GroupWorker(
+        GROUP,
+        [TopicName.HANDOFFS],
+        log=platform.log,
+        claim=positions.claim,
+        handle=handler.handle,
+        set_aside=handler.set_aside,
+        metrics=platform.metrics,
+        max_records=MAX_RECORDS,
+    )
 
 
 class Sweeper:

@@ -13,7 +13,7 @@ from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.touches import TouchStore
-from services.scorer.worker import ScoringWorker, measuring, sweeping
+from services.scorer.worker import measuring, once_readable, scoring_worker, sweeping
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -38,7 +38,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=platform.clock,
     )
-    scoring = ScoringWorker(platform, scorer=scorer, positions=positions, agreements=agreements, settings=settings)
+    scoring = scoring_worker(platform, scorer=scorer, positions=positions, settings=settings)
     activated = asyncio.Event()
 
     async def readiness() -> tuple[str, ...]:
@@ -51,9 +51,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             if not passes(error):
                 raise
             missing.append("PostgreSQL cannot be reached")
-        if not scoring.joined:
-            missing.append("the worker has not joined its group")
-        return tuple(missing)
+        return (*missing, *scoring.missing())
 
     yield Service(
         name="scorer",
@@ -67,7 +65,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             on_activation=activated.set,
         ),
         workers={
-            "scoring": scoring.run,
+            "scoring": once_readable(platform, agreements, scoring.run),
             "cooling": sweeping("cooling", scorer.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
             "repricing": sweeping("repricing", scorer.apply_agreement, every=settings.repricing_every, wake=activated),
             "outbox": outbox.relay,
