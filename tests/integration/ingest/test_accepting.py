@@ -20,6 +20,7 @@ from shared.postgres.engine import open_engine
 from shared.service import Service
 from tests.integration.ingest.installed import CAMPAIGN_KEY, WEB_KEY, Ingest, open_test_ingest
 from tests.support.topic_reader import read_topic
+from tests.support.waiting import until
 
 BATCHES = {Intake.SEGMENT_BATCH, Intake.SEGMENT_IMPORT}
 PAGE = {"type": "page", "userId": "u", "messageId": "m"}
@@ -185,11 +186,15 @@ async def test_what_is_counted(ingest: Ingest) -> None:
 async def test_readiness(ingest: Ingest) -> None:
     """Ready once the worker has joined its group."""
     assert await ingest.service.readiness() == ("the worker has not joined its group",)
-    async with ingest.understanding():
-        pass
 
-    assert await ingest.service.readiness() == ()
-    assert ingest.service.liveness() == ()
+    async def ready() -> bool:
+        return await ingest.service.readiness() == ()
+
+    async with ingest.understanding():
+        await until(ready, what="the worker in its group")
+
+        assert ingest.service.liveness() == ()
+    assert await ingest.service.readiness() == ("the worker has not joined its group",)
 
 
 async def test_a_topic_is_missing(database_url: str) -> None:
