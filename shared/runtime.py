@@ -101,8 +101,10 @@ async def run(
         for task in late:
             logger.warning("service.cancelled", task=task.get_name())
             task.cancel()
-        results = await asyncio.gather(*tasks, serving, return_exceptions=True)
-        del results
+        await asyncio.gather(*tasks, serving, return_exceptions=True)
+        for task in {*tasks, serving} - {failed}:
+            if not task.cancelled() and (error := task.exception()):
+                logger.error("service.drained_badly", task=task.get_name(), exc_info=error)
         if failed is not None:
             error = None if failed.cancelled() else failed.exception()
             raise WorkerFailed(f"{failed.get_name()} ended: {error!r}") from error
