@@ -9,7 +9,14 @@ from shared.explained import ExplainedError
 
 
 class ClientError(ExplainedError):
-    """Raised when Tandem cannot be reached or answers with an error; the message is its own."""
+    """Raised when Tandem cannot be reached, or answers with an error: then the message is its own.
+
+    `status` is that of the answer; None when there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TandemClient:
@@ -83,7 +90,7 @@ class TandemClient:
                 f"Cannot reach {self._url}: {reason}. Does `tandem up` run, and is --url right?"
             ) from None
         if response.is_error:
-            raise ClientError(_message(response))
+            raise ClientError(_message(response), status=response.status_code)
         return response
 
 

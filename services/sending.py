@@ -20,6 +20,7 @@ from services.client import ClientError, TandemClient
 BATCH_EVENTS = 100
 BATCH_BYTES = 400_000
 ATTEMPTS = 5
+REFUSALS = frozenset({400, 401, 403, 413, 422})  # sending again would change nothing
 
 _TIMES = ("timestamp", "originalTimestamp", "sentAt")
 
@@ -101,7 +102,7 @@ async def send_batch(client: TandemClient, batch: list[Line], *, key: str, summa
         try:
             await client.post_events("/v1/batch", body, key=batch[0].write_key or key)
         except ClientError as error:
-            if str(error).startswith(("400", "401", "403", "413", "422")):
+            if error.status in REFUSALS:
                 summary.refused += len(batch)
                 where = f"line {batch[0].number}" if len(batch) == 1 else f"lines {batch[0].number}-{batch[-1].number}"
                 summary.reasons.append(f"{where}: {error}")
