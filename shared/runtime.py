@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 import uvicorn
@@ -93,7 +94,9 @@ async def run(
             on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         logger.info("service.started", services=[service.name for service in services], port=sock.getsockname()[1])
         done, _ = await asyncio.wait({*tasks, serving, stop}, return_when=asyncio.FIRST_COMPLETED)
-        failed = next((task for task in done if task is not stop), None)
+        # Told to stop, a worker with nothing in hand may return in the same instant: that is no failure.
+        ended = [task for task in done if task is not stop and (stop not in done or _failed(task))]
+        failed = ended[0] if ended else None
         stopping.set()
         logger.info("service.draining", seconds=drain_timeout.total_seconds())
         server.should_exit = True
@@ -103,8 +106,8 @@ async def run(
             task.cancel()
         await asyncio.gather(*tasks, serving, return_exceptions=True)
         for task in {*tasks, serving} - {failed}:
-            if not task.cancelled() and (error := task.exception()):
-                logger.error("service.drained_badly", task=task.get_name(), exc_info=error)
+            if _failed(task):
+                logger.error("service.drained_badly", task=task.get_name(), exc_info=task.exception())
         if failed is not None:
             error = None if failed.cancelled() else failed.exception()
             raise WorkerFailed(f"{failed.get_name()} ended: {error!r}") from error
@@ -121,3 +124,7 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()  # what is loaded by now stays
     gc.set_threshold(50_000, 20, 20)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return not task.cancelled() and task.exception() is not None
