@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -28,9 +29,8 @@ PATIENCE = timedelta(seconds=30)  # after the last event, for the leads to arriv
 
 async def run_demo(*, pace_seconds: float, console: Console) -> bool:
     """Run the whole of it in a temporary directory; return whether just the expected leads arrived, verified."""
-    expected = {
-        (lead["email"], lead["reason"]) for lead in yaml.safe_load((EXAMPLES / "expected-leads.yaml").read_text())
-    }
+    told = yaml.safe_load((EXAMPLES / "expected-leads.yaml").read_text())
+    expected = Counter((lead["email"], lead["reason"]) for lead in told)
     keys = {entry.role: entry.key for entry in read_keys(EXAMPLES / "keys.yaml")}
     console.print("Starting PostgreSQL, ingest, scorer and router ...")
     with tempfile.TemporaryDirectory(prefix="tandem-demo-") as directory:
@@ -151,11 +151,13 @@ async def _settle(admin: TandemClient, receiver: WebhookReceiver, progress: Prog
         await asyncio.sleep(0.2)
 
 
-def _arrived(receiver: WebhookReceiver) -> set[tuple[str, str]]:
-    return {
-        (payload["data"]["contact"]["email"], payload["data"]["handoff"]["reason"])
-        for payload in (receipt.payload for receipt in receiver.receipts)
+def _arrived(receiver: WebhookReceiver) -> Counter[tuple[str, str]]:
+    """Count the handoffs that arrived; one that was delivered again is still one."""
+    leads = {
+        data["handoff"]["id"]: (data["contact"]["email"], data["handoff"]["reason"])
+        for data in (receipt.payload["data"] for receipt in receiver.receipts)
     }
+    return Counter(leads.values())
 
 
 async def _show_one(admin: TandemClient, receiver: WebhookReceiver, *, console: Console) -> None:

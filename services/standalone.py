@@ -79,7 +79,8 @@ async def run_standalone(
     **overrides: Any,
 ) -> None:
     """Run all services until a signal, or until `stopping` is set. Raises OSError when the port is taken."""
-    async with open_standalone(database_url, port=port, keys_file=keys_file, **overrides) as standalone:
+    overrides |= {"keys_file": keys_file} | ({} if port is None else {"port": port})
+    async with open_standalone(database_url, **overrides) as standalone:
         settings = standalone.settings
         with contextlib.closing(listen(settings.host, settings.port)) as sock:
             await run(

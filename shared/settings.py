@@ -60,9 +60,12 @@ class SharedSettings(BaseSettings):
 
 
 def load_settings(kind: type[S], /, **overrides: Any) -> S:
-    """Read the settings of one service. Raises SettingsError naming every variable that is missing or wrong."""
+    """Read the settings of one service; an override wins over the environment, None included.
+
+    Raises SettingsError naming every variable that is missing or wrong.
+    """
     try:
-        return kind(**{name: value for name, value in overrides.items() if value is not None})
+        return kind(**overrides)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
