@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.ingest.api import create_router
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
+from services.ingest.reception import Reception
 from services.ingest.settings import IngestSettings
+from services.ingest.sources import SourceDirectory
 from services.ingest.store.aliases import Aliases
 from services.ingest.store.tables import position
 from services.ingest.worker import understanding_worker
@@ -40,12 +42,16 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         missing += await schema.missing()
         return (*missing, *worker.missing())
 
-    router = create_router(
-        log=platform.log, keys=platform.keys, clock=platform.clock, metrics=platform.metrics, settings=settings
+    reception = Reception(
+        log=platform.log,
+        sources=SourceDirectory(platform.keys),
+        clock=platform.clock,
+        metrics=platform.metrics,
+        settings=settings,
     )
     yield Service(
         name="ingest",
-        router=router,
+        router=create_router(reception),
         workers={"understanding": worker.run},
         readiness=readiness,
         liveness=worker.hung,

@@ -10,5 +10,6 @@ class TopicName(StrEnum):
     EVENTS_CAMPAIGN = "events.campaign"  # raw accepted requests of campaign sources; no key
     EVENTS_REJECTED = "events.rejected"  # what could not be understood, with the reason; no key
     TOUCHES = "touches"  # understood touches; partitioned by contact id
+    CONTACTS = "contacts"  # merges, merges undone, erasures; key = the contact that is no longer of its own
     HANDOFFS = "handoffs"  # sales-ready contacts and opt-outs; key = contact id
     FEEDBACK = "feedback"  # what became of handoffs; key = contact id

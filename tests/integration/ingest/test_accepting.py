@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from pydantic import SecretStr
 
-from services.ingest.api import SEGMENT_PATHS, create_router
+from services.ingest.api import create_router
 from services.ingest.intake.record import Intake
+from services.ingest.reception import Reception
+from services.ingest.segment_api import SEGMENT_PATHS
 from services.ingest.settings import IngestSettings
+from services.ingest.sources import SourceDirectory
 from shared.clock import utc_now
 from shared.events.topics import TopicName
 from shared.http.app import create_app
@@ -212,14 +215,14 @@ async def test_a_topic_is_missing(database_url: str) -> None:
 async def test_the_log_is_away(ingest: Ingest) -> None:
     """503 with Retry-After: nothing was promised, and the sender knows to come back."""
     async with open_postgres_log("postgresql://nobody@127.0.0.1:9/none", name="test") as gone:
-        router = create_router(
+        reception = Reception(
             log=gone,
-            keys=KeyRing([KeyEntry(Role.SOURCE, "website", WEB_KEY, "web")]),
+            sources=SourceDirectory(KeyRing([KeyEntry(Role.SOURCE, "website", WEB_KEY, "web")])),
             clock=utc_now,
             metrics=ingest.metrics,
             settings=IngestSettings(database_url=SecretStr("")),
         )
-        service = Service("ingest", router, {}, ingest.service.readiness)
+        service = Service("ingest", create_router(reception), {}, ingest.service.readiness)
         app = create_app([service], metrics=ingest.metrics, draining=lambda: False)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ingest.example") as client:
             answer = await client.post("/v1/track", json={"writeKey": WEB_KEY})
