@@ -34,3 +34,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traits: dict[str, Any] = {}  # of the account in a group call, else of the contact
     page: dict[str, Any] = {}
     campaign: dict[str, Any] = {}
+    user_agent: str = ""  # of the person's browser or app, as the event tells it; never that of the connection

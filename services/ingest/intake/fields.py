@@ -28,6 +28,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     traits: Any = None
     page: Any = None
     campaign: Any = None
+    userAgent: Any = None  # noqa: N815  # the protocol's spelling
 
 
 class Fields(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +38,7 @@ class Fields(msgspec.Struct, frozen=True, gc=False):
     event: Any = None
     name: Any = None
     category: Any = None
-    userId: Any = None  # noqa: N815  # the protocol's spelling, here and below
+    userId: Any = None  # noqa: N815  # likewise, here and below
     anonymousId: Any = None  # noqa: N815
     previousId: Any = None  # noqa: N815
     groupId: Any = None  # noqa: N815
@@ -102,6 +103,7 @@ def event_of(
         traits=traits,
         page=_merged(context.page, own.page),
         campaign=_merged(context.campaign, own.campaign),
+        user_agent=scalar_text(own.userAgent) or scalar_text(context.userAgent),
     )
 
 

@@ -117,6 +117,7 @@ def test_analytics_next_single_call() -> None:
     assert isinstance(event, Event)
     assert event.page["referrer"] == "https://search.example/"
     assert event.campaign == {"name": "spring", "source": "newsletter"}
+    assert event.user_agent == "Mozilla/5.0"
 
 
 def test_group_and_alias() -> None:
@@ -134,11 +135,16 @@ def test_context_of_the_batch() -> None:
     """It holds for every event; the event's own wins key by key."""
     event = read_one(
         {"type": "track", "event": "x", "context": {"traits": {"title": "own"}, "page": {"path": "/own"}}},
-        context={"traits": {"email": "ada@acme.example", "title": "shared"}, "page": {"path": "/shared", "url": "u"}},
+        context={
+            "traits": {"email": "ada@acme.example", "title": "shared"},
+            "page": {"path": "/shared", "url": "u"},
+            "userAgent": "shared/1.0",
+        },
     )
 
     assert event.traits == {"email": "ada@acme.example", "title": "own"}
     assert event.page == {"path": "/own", "url": "u"}
+    assert event.user_agent == "shared/1.0"
 
 
 @pytest.mark.parametrize(
