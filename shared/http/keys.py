@@ -35,7 +35,10 @@ class KeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
     name: str
     key: str
-    kind: Literal["web", "campaign"] | None = None  # of a source
+    kind: Literal["web", "campaign"] | None = None  # of a source, as is the rest
+    provider: str = ""  # whose webhooks it sends
+    secret: str = ""  # that the provider signs with
+    mapping: str = ""  # JSON or YAML: how a provider that is not known is to be understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ class KeyRing:
     """The keys that a process accepts."""
 
     def __init__(self, entries: Iterable[KeyEntry]) -> None:
+        self.entries = tuple(entries)
         self._principals = {
-            _digest(entry.key): Principal(role=entry.role, name=entry.name, kind=entry.kind) for entry in entries
+            _digest(entry.key): Principal(role=entry.role, name=entry.name, kind=entry.kind) for entry in self.entries
         }
 
     def find(self, key: str) -> Principal | None:
@@ -79,6 +83,8 @@ def read_keys(path: Path) -> list[KeyEntry]:
             raise KeysError(f"The key of {entry.role} {entry.name!r} in {path} is shorter than 16 characters.")
         if entry.role is Role.SOURCE and entry.kind is None:
             raise KeysError(f"The source {entry.name!r} in {path} needs a kind: web or campaign.")
+        if entry.role is not Role.SOURCE and (entry.provider or entry.secret or entry.mapping):
+            raise KeysError(f"{entry.name!r} in {path} has the role {entry.role}; only a source has a provider.")
         if entry.key in seen:
             raise KeysError(f"Two entries in {path} have the key of {entry.role} {entry.name!r}.")
         seen.add(entry.key)
