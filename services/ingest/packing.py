@@ -6,17 +6,14 @@ from functools import lru_cache
 from services.ingest.domain.event import Origin
 from services.ingest.domain.rejection import Rejection
 from services.ingest.intake.record import TRACE_HEADER
-from shared.events.rejected import Rejected, encode_rejected
+from shared.events.rejected import encode_rejected, reject
 from shared.events.touch import Touch, encode_touches
-from shared.ids import ContactId, derived_id, message_id
+from shared.ids import ContactId
 from shared.log.placement import partition_of
 from shared.log.records import Headers, Record
 from shared.postgres.outbox import MESSAGE_ID_HEADER
 
 MAX_TOUCHES_BYTES = 512_000  # of one record
-MAX_ORIGINAL_BYTES = 2_000_000  # of a rejection: base64 makes it a third longer, and the log takes 4 MiB
-MAX_KEPT_HEADERS = 50
-MAX_KEPT_HEADER_CHARACTERS = 1_000
 
 _SAMPLED = 1
 
@@ -40,28 +37,16 @@ def pack_touches(touches: Iterable[tuple[Touch, str | None]], *, partitions: int
 
 def pack_rejection(rejection: Rejection, origin: Origin, headers: Mapping[str, str]) -> Record:
     """Return what is kept of a rejection, under an id that is the same whenever the record is read."""
-    place = origin.topic, origin.partition, origin.offset
-    original, message = rejection.original, rejection.message
-    if len(original) > MAX_ORIGINAL_BYTES:
-        message += (
-            f" These are the first {MAX_ORIGINAL_BYTES} of {len(original)} bytes;"
-            f" all are at {origin.topic}/{origin.partition}@{origin.offset} until the topic's retention ends."
-        )
-        original = original[:MAX_ORIGINAL_BYTES]
-    rejected = Rejected(
-        id=derived_id("rejected", *place) if rejection.item is None else message_id(*place, rejection.item),
-        topic=origin.topic,
-        partition=origin.partition,
-        offset=origin.offset,
+    rejected = reject(
+        origin.place().at(rejection.item),
         reason=rejection.reason,
-        message=message,
+        message=rejection.message,
         at=origin.received_at,
-        original=original,
-        headers={
-            name[:MAX_KEPT_HEADER_CHARACTERS]: value[:MAX_KEPT_HEADER_CHARACTERS]
-            for name, value in list(headers.items())[:MAX_KEPT_HEADERS]
-        },
-        item=rejection.item,
+        original=rejection.original,
+        headers=headers.items(),
+        frame=rejection.frame,
+        source=origin.source,
+        attempt=origin.attempt,
     )
     record_headers: Headers = ((MESSAGE_ID_HEADER, str(rejected.id).encode()),)
     if origin.traceparent:

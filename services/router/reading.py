@@ -9,9 +9,9 @@ from services.router.domain.brief import write_brief
 from services.router.store.handoffs import NewHandoff
 from shared.clock import require_aware
 from shared.events.handoff import ContactOptedOut, HandoffMessage, HandoffReady, decode_handoff
-from shared.events.rejected import Rejected, encode_rejected
+from shared.events.rejected import Place, encode_rejected, rejected_by
 from shared.events.topics import TopicName
-from shared.ids import MessageId, message_id
+from shared.ids import MessageId
 from shared.log.records import Batch, StoredRecord
 from shared.postgres.outbox import TRACE_HEADER, OutboxMessage
 
@@ -58,23 +58,18 @@ def read_message(value: bytes) -> HandoffMessage:
 
 def reject(record: StoredRecord, *, reason: str, message: str, now: datetime) -> OutboxMessage:
     """Return what keeps the record in `events.rejected`, under an identity that a repeat has too."""
-    partition = record.partition
-    identity = message_id(partition.topic, partition.number, record.offset, 0)
-    rejected = Rejected(
-        id=identity,
-        topic=partition.topic,
-        partition=partition.number,
-        offset=record.offset,
+    rejected = rejected_by(
+        record.headers,
+        Place(record.partition.topic, record.partition.number, record.offset),
         reason=reason,
         message=message,
         at=now,
         original=record.value,
-        headers={name: value.decode("latin-1") for name, value in record.headers},
     )
     return OutboxMessage(
-        id=MessageId(identity),
+        id=MessageId(rejected.id),
         topic=TopicName.EVENTS_REJECTED,
-        key=str(identity).encode(),
+        key=str(rejected.id).encode(),
         value=encode_rejected(rejected),
     )
 

@@ -20,10 +20,10 @@ from services.scorer.store.touches import TouchStore
 from shared.clock import Clock
 from shared.events.feedback import Feedback
 from shared.events.handoff import ContactOptedOut, encode_handoff
-from shared.events.rejected import Rejected, encode_rejected
+from shared.events.rejected import Place, Rejected, encode_rejected, rejected_by
 from shared.events.topics import TopicName
 from shared.events.touch import Alias, Touch
-from shared.ids import MessageId, message_id
+from shared.ids import MessageId
 from shared.log.records import Batch, StoredRecord
 from shared.postgres.outbox import TRACE_HEADER, Outbox, OutboxMessage
 from shared.postgres.positions import Positions
@@ -275,18 +275,15 @@ class Scorer:
             self._metrics.handoffs_decided.labels(reason).inc()
 
     def _rejected(self, record: StoredRecord, unusable: Unusable) -> Rejected:
-        partition = record.partition
-        return Rejected(
-            id=message_id(partition.topic, partition.number, record.offset, unusable.item or 0),
-            topic=partition.topic,
-            partition=partition.number,
-            offset=record.offset,
+        return rejected_by(
+            record.headers,
+            Place(record.partition.topic, record.partition.number, record.offset),
             reason=unusable.reason,
             message=unusable.message,
             at=self._clock(),
             original=unusable.original,
-            headers={name: value.decode("utf-8", "replace") for name, value in record.headers},
             item=unusable.item,
+            frame=(b"", b"") if unusable.item is None else (b"[", b"]"),
         )
 
 

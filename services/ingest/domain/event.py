@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from services.ingest.domain.identifiers import Names
+from shared.events.rejected import Place
 from shared.events.touch import SourceKind, TouchType
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where a record came from and when Tandem had it."""
+    """Where a record came from and when Tandem had it. A replayed one comes from where it first stood."""
 
     topic: str
     partition: int
@@ -19,6 +20,16 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: SourceKind
     received_at: datetime
     traceparent: str | None = None
+    item: int | None = None  # of a record that was one item of another, and is replayed alone
+    attempt: int = 0  # how often it has been replayed
+
+    def place(self) -> Place:
+        """Return where the record stood."""
+        return Place(self.topic, self.partition, self.offset, self.item)
+
+    def unnamed(self, item: int) -> str:
+        """Return what stands in for the message id of an item that has none."""
+        return f"{self.topic}/{self.partition}/{self.offset}/{item + (self.item or 0)}"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -51,3 +51,5 @@ class Rejection(msgspec.Struct, frozen=True):
     message: str
     original: bytes
     item: int | None = None  # index within the batch; None when the whole record is meant
+    # What stands around the item for it to be read alone, under the same intake, as it was read among its neighbours.
+    frame: tuple[bytes, bytes] = (b"", b"")

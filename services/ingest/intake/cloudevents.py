@@ -55,10 +55,14 @@ _objects = msgspec.json.Decoder(dict[str, Any])
 def read_batch(body: bytes, origin: Origin, limits: Limits) -> list[Event | Rejection]:
     """Return what each event of a batch is. Raises Refused when it cannot be told apart into events."""
     events = decode(_batches, body)
-    return [read_structured(bytes(raw), origin, limits, item=item) for item, raw in enumerate(events)]
+    return [
+        read_structured(bytes(raw), origin, limits, item=item, frame=(b"[", b"]")) for item, raw in enumerate(events)
+    ]
 
 
-def read_structured(body: bytes, origin: Origin, limits: Limits, *, item: int = 0) -> Event | Rejection:
+def read_structured(
+    body: bytes, origin: Origin, limits: Limits, *, item: int = 0, frame: tuple[bytes, bytes] = (b"", b"")
+) -> Event | Rejection:
     """Return what an event in JSON is."""
     try:
         check_size(len(body), limits.max_event_bytes)
@@ -70,7 +74,7 @@ def read_structured(body: bytes, origin: Origin, limits: Limits, *, item: int = 
             check_size(len(data), limits.max_event_bytes)
         return _event(event, data, origin, limits)
     except Refused as refused:
-        return Rejection(refused.reason, refused.message, body, item)
+        return Rejection(refused.reason, refused.message, body, item, frame)
 
 
 def read_binary(body: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits) -> Event | Rejection:

@@ -11,6 +11,7 @@ from services.ingest.domain.rejection import Refused, Rejection
 from services.ingest.intake import cloudevents, segment
 from services.ingest.intake.fields import TYPES, Limits
 from services.ingest.intake.payload import repaired
+from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, Place, read_attempt, read_place
 from shared.events.topics import TopicName
 
 SOURCE_HEADER = "tandem-source"
@@ -56,10 +57,13 @@ def origin_of(headers: Mapping[str, str], *, topic: str, partition: int, offset:
     if kind not in {"web", "campaign"}:
         kind = "campaign" if topic == TopicName.EVENTS_CAMPAIGN else "web"
     source = headers.get(SOURCE_HEADER, "").replace("\0", "").strip()[:MAX_SOURCE_CHARACTERS]
+    place = read_place(headers.get(PLACE_HEADER)) or Place(topic, partition, offset)
     return Origin(
-        topic=topic,
-        partition=partition,
-        offset=offset,
+        topic=place.topic,
+        partition=place.partition,
+        offset=place.offset,
+        item=place.item,
+        attempt=read_attempt(headers.get(ATTEMPT_HEADER)),
         source=source or FOREIGN_SOURCE,
         kind="campaign" if kind == "campaign" else "web",
         received_at=_received_at(headers.get(RECEIVED_AT_HEADER), appended_at),

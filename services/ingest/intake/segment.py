@@ -18,6 +18,28 @@ class _Batch(msgspec.Struct, frozen=True):
     context: msgspec.Raw = msgspec.Raw()
 
 
+class _Shared(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch says for all its items."""
+
+    context: Context = NO_CONTEXT
+    raw_context: bytes = b""
+    sent_at: Any = None
+    batched: bool = False
+
+    def frame(self) -> tuple[bytes, bytes]:
+        """Return what makes one of the items a batch of its own."""
+        if not self.batched:
+            return b"", b""
+        after = b"]"
+        if self.sent_at is not None:  # what is no text is no time, whatever else it is
+            after += b',"sentAt":' + (msgspec.json.encode(self.sent_at) if isinstance(self.sent_at, str) else b"0")
+        if self.raw_context:
+            after += b',"context":' + self.raw_context
+        return b'{"batch":[', after + b"}"
+
+
+_ALONE = _Shared()
+
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _batches = msgspec.json.Decoder(_Batch)
 _contexts = msgspec.json.Decoder(Context | None)
@@ -29,16 +51,13 @@ def read_batch(body: bytes, origin: Origin, limits: Limits) -> list[Event | Reje
     batch = decode(_batches, body)
     if not batch.batch:
         raise Refused(Reason.EMPTY_BATCH, "Send at least one event in `batch`.")
-    context, context_bytes = _shared_context(bytes(batch.context))
-    return [
-        _read(bytes(raw), None, origin, limits, item=item, context=context, more=context_bytes, sent_at=batch.sentAt)
-        for item, raw in enumerate(batch.batch)
-    ]
+    shared = _shared(batch)
+    return [_read(bytes(raw), None, origin, limits, item=item, shared=shared) for item, raw in enumerate(batch.batch)]
 
 
 def read_call(body: bytes, kind: TouchType | None, origin: Origin, limits: Limits) -> Event | Rejection:
     """Return what a single call is; its own `type` says so where the path did not."""
-    return _read(body, kind, origin, limits, item=0, context=NO_CONTEXT, more=0, sent_at=None)
+    return _read(body, kind, origin, limits, item=0, shared=_ALONE)
 
 
 def top_level_keys(body: bytes) -> set[str]:
@@ -47,11 +66,13 @@ def top_level_keys(body: bytes) -> set[str]:
     return set(keys)
 
 
-def _shared_context(raw: bytes) -> tuple[Context, int]:
-    if not raw:
-        return NO_CONTEXT, 0
-    check(raw)
-    return decode(_contexts, raw) or NO_CONTEXT, len(raw)
+def _shared(batch: _Batch) -> _Shared:
+    raw = bytes(batch.context)
+    context = NO_CONTEXT
+    if raw:
+        check(raw)
+        context = decode(_contexts, raw) or NO_CONTEXT
+    return _Shared(context=context, raw_context=raw, sent_at=batch.sentAt, batched=True)
 
 
 def _read(
@@ -61,26 +82,23 @@ def _read(
     limits: Limits,
     *,
     item: int,
-    context: Context,
-    more: int,
-    sent_at: Any,
+    shared: _Shared,
 ) -> Event | Rejection:
     try:
-        check_size(len(raw) + more, limits.max_event_bytes)
+        check_size(len(raw) + len(shared.raw_context), limits.max_event_bytes)
         check(raw)
         fields = decode(_items, raw)
         return event_of(
             fields,
             kind or _type_of(fields),
             origin,
-            context=context,
-            sent_at=sent_at,
-            message_id=scalar_text(fields.messageId).strip()
-            or f"{origin.topic}/{origin.partition}/{origin.offset}/{item}",
+            context=shared.context,
+            sent_at=shared.sent_at,
+            message_id=scalar_text(fields.messageId).strip() or origin.unnamed(item),
             limits=limits,
         )
     except Refused as refused:
-        return Rejection(refused.reason, refused.message, raw, item)
+        return Rejection(refused.reason, refused.message, raw, item, shared.frame())
 
 
 def _type_of(fields: Fields) -> TouchType:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from services.ingest.domain.rejection import Reason, Rejection
 from services.ingest.intake.record import origin_of
-from services.ingest.packing import MAX_ORIGINAL_BYTES, pack_rejection
+from services.ingest.packing import pack_rejection
 from services.ingest.settings import IngestSettings
-from shared.events.rejected import decode_rejected
+from shared.events.rejected import MAX_ORIGINAL_BYTES, decode_rejected
 from shared.log.placement import MAX_RECORD_BYTES, record_bytes
 from tests.unit.ingest.reading import RECEIVED_AT
 
