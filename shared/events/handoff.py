@@ -55,7 +55,7 @@ class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready
     id: UUID  # of the handoff; derived from the touch that tipped it
     contact: ContactSnapshot
     agreement: int  # version that it was decided under
-    decided_at: datetime  # `received_at` of the touch that tipped it
+    decided_at: datetime  # `received_at` of the touch that tipped it; always after an opt-out that was taken back
     reason: Literal["threshold", "hand_raise"]
     touch_id: UUID
     engagement: Score
@@ -71,7 +71,10 @@ class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready
 
 
 class ContactOptedOut(msgspec.Struct, frozen=True, kw_only=True, tag="contact.opted_out", tag_field="type"):
-    """A contact asked to be left alone: nothing more may be delivered about it."""
+    """A contact asked to be left alone: nothing may be delivered any more of what was decided until `at`.
+
+    That is not when the contact said so but when it became known, so that it covers what was decided in between.
+    """
 
     id: UUID
     contact_id: UUID

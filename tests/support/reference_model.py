@@ -37,16 +37,21 @@ def expected(
         past = Past()
         known = set()
         level: float | None = None  # of an open handoff: the engagement below which it no longer counts
+        withdrawn = False  # whether its contact opted out since: asking for sales then opens the next
         for touch in arrived:
             if touch.id in known:
                 continue
             known.add(touch.id)
             if level is not None and engagement(past, agreement, touch.received_at) < level:
                 level = None
+            was_out = is_out(past)
             raises_hand = remember(past, touch, agreement)
+            withdrawn = withdrawn or (is_out(past) and not was_out)
             score = engagement(past, agreement, touch.received_at)
-            tips = level is None and (raises_hand or crosses(past, score, touch, agreement))
+            asks = raises_hand and (level is None or withdrawn)
+            tips = asks or (level is None and crosses(past, score, touch, agreement))
             if tips and may_be_told(past, agreement):
+                withdrawn = False
                 handoffs.append((contact, str(touch.id)))
                 level = agreement.rearm.below * min(1.0, max(0.0, score) / agreement.ready.engagement)
             if level is not None:

@@ -19,6 +19,8 @@ _Instant = DateTime(timezone=True)
 
 RECLAIM_BATCH = 1000
 
+_AFTER_LEASE = text("CASE WHEN cancelled THEN 'cancelled' ELSE 'pending' END")
+
 CLAIM = text(
     """
     WITH open AS (
@@ -124,7 +126,7 @@ class ClaimStore:
                         _delivery.lease_id.in_({delivery.lease_id for delivery in claimed}),
                         _delivery.state == "sending",
                     )
-                    .values(state="pending", lease_id=None, lease_until=None)
+                    .values(state=_AFTER_LEASE, lease_id=None, lease_until=None)
                 )
 
     async def reclaim(self, *, now: datetime) -> int:
@@ -140,7 +142,7 @@ class ClaimStore:
                 update(tables.delivery)
                 .where(_delivery.id.in_(expired))
                 .values(
-                    state=text("CASE WHEN cancelled THEN 'cancelled' ELSE 'pending' END"),
+                    state=_AFTER_LEASE,
                     lease_id=None,
                     lease_until=None,
                 )

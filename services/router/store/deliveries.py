@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, func, select, tuple_, update
+from sqlalchemy import Row, case, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -62,14 +62,16 @@ class DeliveryStore:
 
     async def cancel(self, connection: AsyncConnection, handoffs: Sequence[UUID]) -> None:
         """Send nothing more about the handoffs. An attempt under way may still succeed; it is the last."""
-        mine = _delivery.handoff_id.in_(list(handoffs))
+        # One statement: between two of them an attempt could end, and its delivery would be seen by neither.
+        sending = _delivery.state == "sending"
         await connection.execute(
             update(tables.delivery)
-            .where(mine, _delivery.state.in_(["pending", "dead"]))
-            .values(state="cancelled", ended_at=func.coalesce(_delivery.ended_at, func.now()))
-        )
-        await connection.execute(
-            update(tables.delivery).where(mine, _delivery.state == "sending").values(cancelled=True)
+            .where(_delivery.handoff_id.in_(list(handoffs)), _delivery.state.in_(["pending", "dead", "sending"]))
+            .values(
+                state=case((sending, _delivery.state), else_="cancelled"),
+                cancelled=sending,
+                ended_at=case((sending, _delivery.ended_at), else_=func.coalesce(_delivery.ended_at, func.now())),
+            )
         )
 
     async def end_for_endpoints(self, connection: AsyncConnection, endpoints: Iterable[str], *, now: datetime) -> None:

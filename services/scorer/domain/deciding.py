@@ -49,8 +49,7 @@ def take_touch(contact_id: UUID, state: ContactState, touch: Touch, terms: Terms
     if terms is not None:
         state.arming = state.arming.at(at)  # falling comes before the touch that may raise it again
     if learn(state, touch, occurred_at):
-        message_id = derived_id("opted_out", contact_id, touch.id)
-        decisions.append(ContactOptedOut(id=message_id, contact_id=contact_id, at=touch.occurred_at))
+        decisions.append(_withdraw(contact_id, state, at=at, touch_id=touch.id))
     if terms is None:
         return decisions
     met = count(state, touch, occurred_at, terms=terms)
@@ -110,6 +109,17 @@ def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None
             pass  # the handoff stays open
 
 
+def _withdraw(contact_id: UUID, state: ContactState, *, at: int, touch_id: UUID) -> ContactOptedOut:
+    """Void what was decided so far: also what was decided while the wish to be left alone was still under way."""
+    at = max(at, state.handed_at or at)
+    state.withdrawn_at = max(at, state.withdrawn_at or at)
+    # The handoff will not be answered. Who opts in again and asks for sales shall not wait for that.
+    state.arming = state.arming.closed()
+    return ContactOptedOut(
+        id=derived_id("opted_out", contact_id, touch_id), contact_id=contact_id, at=from_micros(state.withdrawn_at)
+    )
+
+
 def _decide_threshold(
     contact_id: UUID, state: ContactState, terms: Terms, *, at: int, touch_id: UUID | None
 ) -> list[Handoff]:
@@ -136,6 +146,9 @@ def _hand_off(
     # Under the touch that tipped it, or under the version: deciding the same again is the same handoff.
     handoff_id = derived_id("handoff", contact_id, touch_id or f"agreement {state.agreement}")
     state.arming = state.arming.handed_off(handoff_id, reason, level=share * terms.rearm_below)
+    if state.withdrawn_at is not None:
+        at = max(at, state.withdrawn_at + 1)  # an opt-out that was taken back does not void what came after it
+    state.handed_at = max(at, state.handed_at or at)
     return Handoff(
         id=handoff_id,
         contact=ContactSnapshot(

@@ -56,6 +56,9 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     arming: Arming = Arming()
     counting: str = ""  # counting hash of the agreement that the counts were made under; "" when there was none
     agreement: int = 0  # version that the contact was last decided under; 0 when there was none
+    # The order of decisions as the router has to see it, whatever the order of the touches was. In microseconds.
+    handed_at: int | None = None  # `decided_at` of the newest handoff
+    withdrawn_at: int | None = None  # `at` of the newest opt-out that the router was told of
 
     @property
     def is_opted_out(self) -> bool:

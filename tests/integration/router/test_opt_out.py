@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+from services.router.store.claims import ClaimStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.support.handoffs import DECIDED_AT, make_handoff, make_opt_out
@@ -106,3 +107,23 @@ async def test_what_sales_has_taken_over(router: RunningRouter) -> None:
 
     assert await router.state(talking.id) == "qualified"
     assert answer["replayed"] == []
+
+
+async def test_what_was_claimed_and_given_back(start_router: StartRouter, receiver: Receiver) -> None:
+    """A delivery that its process gives back without having sent it stays cancelled."""
+    contact = uuid4()
+    async with start_router(workers=["handoffs", "queue"]) as router:
+        await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
+        handoff = make_handoff(contact_id=contact)
+        await router.hand_over(handoff)
+        await router.wait_for_delivery("pending")
+        store, now = ClaimStore(router.platform.engine), router.clock()
+        claimed = await store.claim(
+            slots={}, each=1, total=1, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
+        )
+        await router.hand_over(make_opt_out(contact))
+        await router.wait_for_state(handoff.id, "withdrawn")
+        await store.release(claimed)
+
+        (cancelled,) = await router.wait_for_delivery("cancelled")
+        assert cancelled["attempts"] == 0

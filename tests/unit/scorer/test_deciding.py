@@ -370,3 +370,59 @@ def test_sweeping_decides_nothing(touches: list[Touch], sweeps: list[int]) -> No
             swept.state.arming = swept.state.arming.at(to_micros(NOON + 1000 * DAY))
 
     assert swept.decisions == plain.decisions
+
+
+def test_an_opt_out_that_was_said_before_the_handoff_and_came_after_it() -> None:
+    """It voids the handoff, though it was decided later than the contact spoke: the word was still under way."""
+    contact = Contact(*warm())
+    (handoff,) = contact.decisions
+    assert isinstance(handoff, Handoff)
+
+    late = a_track("out", "Unsubscribed", opted_out=True, at=NOON - DAY, received_at=NOON - timedelta(hours=1))
+    (withdrawal,) = contact.take(late)
+
+    assert isinstance(withdrawal, ContactOptedOut)
+    assert withdrawal.at >= handoff.decided_at
+
+
+def test_a_handoff_after_an_opt_out_that_was_taken_back() -> None:
+    """It is decided after the opt-out, though the touch that tips it was received before: the router must keep it."""
+    contact = Contact(a_profile("who", at=NOON - DAY))
+    (withdrawal,) = contact.take(a_track("out", "Unsubscribed", opted_out=True, at=NOON + DAY))
+    contact.take(a_track("in", "Resubscribed", opted_out=False, at=NOON + 2 * DAY))
+    (handoff,) = contact.take(a_demo_request("please", at=NOON))
+
+    assert isinstance(withdrawal, ContactOptedOut)
+    assert isinstance(handoff, Handoff)
+    assert handoff.decided_at > withdrawal.at
+
+
+def test_asking_for_sales_after_an_opt_out_that_was_taken_back() -> None:
+    """The handoff that was withdrawn does not stand in the way of the next."""
+    contact = Contact(a_profile("who", at=NOON - DAY), a_demo_request("first"))
+    contact.take(a_track("out", "Unsubscribed", opted_out=True, at=NOON + DAY))
+    contact.take(a_track("in", "Resubscribed", opted_out=False, at=NOON + 2 * DAY))
+    contact.take(a_demo_request("second", at=NOON + 3 * DAY))
+
+    assert len(contact.handoffs()) == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_opt_out_among_touches_in_any_order(seed: int) -> None:
+    """Whatever arrives first, at the end the contact is left alone and no handoff is newer than the last opt-out."""
+    touches = [
+        *warm(),
+        a_demo_request("please", at=NOON - timedelta(hours=3)),
+        a_track("out", "Unsubscribed", opted_out=True, at=NOON - timedelta(hours=2)),
+        a_track("back", "Resubscribed", opted_out=False, at=NOON - timedelta(hours=5)),
+        a_track("spam", "Email Marked as Spam", opted_out=True, at=NOON - timedelta(hours=6)),
+    ]
+    random.Random(seed).shuffle(touches)
+    contact = Contact(*touches)
+
+    assert contact.state.is_opted_out
+    assert engagement(contact.state, TERMS, to_micros(NOON)).score == 0
+    assert isinstance([None, *contact.decisions][-1], ContactOptedOut)
+    told = [item.at for item in contact.decisions if isinstance(item, ContactOptedOut)]
+    decided = [item.decided_at for item in contact.decisions if isinstance(item, Handoff)]
+    assert all(at <= max(told) for at in decided)
