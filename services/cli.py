@@ -46,6 +46,7 @@ def up(
     Example: tandem up --port 8080 --data-dir ./tandem-data
     """
     from services.standalone import keys_beside, open_database, run_standalone
+    from shared.secrets import secret_key_beside
 
     _refuse_unknown_settings()
 
@@ -53,6 +54,9 @@ def up(
         _configure_logging(default_format="console")
         named = os.environ.get("TANDEM_KEYS_FILE")
         keys_file = keys or (Path(named) if named else keys_beside(data_dir))
+        more: dict[str, Any] = (
+            {} if os.environ.get("TANDEM_SECRET_KEY") else {"secret_key": secret_key_beside(data_dir)}
+        )
         async with open_database(data_dir) as url:
             await run_standalone(
                 url,
@@ -61,6 +65,7 @@ def up(
                 on_ready=lambda base: problems.print(
                     f"Tandem listens on {base}; keys in {keys_file}. Ctrl-C drains and ends.", soft_wrap=True
                 ),
+                **more,
             )
 
     call(serve)

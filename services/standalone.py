@@ -19,6 +19,7 @@ from services.router.settings import RouterSettings
 from services.scorer.app import open_scorer
 from services.scorer.settings import ScorerSettings
 from shared.events.topics import TopicName
+from shared.keeping import keep_once
 from shared.log.protocol import EventLog
 from shared.log.records import Topic
 from shared.platform import Platform, open_platform
@@ -106,17 +107,17 @@ async def open_database(data_directory: Path) -> AsyncIterator[str]:
 def keys_beside(data_directory: Path) -> Path:
     """Return the keys file of the data directory, made with a key for each role at the first start."""
     path = data_directory / "keys.yaml"
-    if not path.exists():
-        entries = [
-            {"role": "source", "name": "website", "kind": "web", "key": f"wk_{secrets.token_urlsafe(24)}"},
-            {"role": "source", "name": "campaigns", "kind": "campaign", "key": f"wk_{secrets.token_urlsafe(24)}"},
-            *(
-                {"role": role, "name": role.title(), "key": f"{role}_{secrets.token_urlsafe(24)}"}
-                for role in ("marketing", "sales", "rep", "admin")
-            ),
-        ]
-        data_directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            yaml.safe_dump(entries, file, sort_keys=False)
+    keep_once(path, _new_keys)
     return path
+
+
+def _new_keys() -> str:
+    entries = [
+        {"role": "source", "name": "website", "kind": "web", "key": f"wk_{secrets.token_urlsafe(24)}"},
+        {"role": "source", "name": "campaigns", "kind": "campaign", "key": f"wk_{secrets.token_urlsafe(24)}"},
+        *(
+            {"role": role, "name": role.title(), "key": f"{role}_{secrets.token_urlsafe(24)}"}
+            for role in ("marketing", "sales", "rep", "admin")
+        ),
+    ]
+    return yaml.safe_dump(entries, sort_keys=False)

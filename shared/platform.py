@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,6 +13,7 @@ from shared.http.keys import KeyRing, read_keys
 from shared.log.opening import open_log
 from shared.log.protocol import EventLog
 from shared.postgres.engine import open_engine
+from shared.secrets import SecretBox
 from shared.settings import SharedSettings
 from shared.telemetry.metrics import Metrics
 
@@ -27,15 +28,17 @@ class Platform:
     metrics: Metrics
     clock: Clock
     owner: str  # host and process, written beside what this process claims
+    secrets: SecretBox = field(default_factory=SecretBox)
 
 
 @asynccontextmanager
 async def open_platform(settings: SharedSettings, *, name: str, clock: Clock = utc_now) -> AsyncIterator[Platform]:
-    """Open the resources and close them in reverse. Raises KeysError.
+    """Open the resources and close them in reverse. Raises KeysError, SecretsError.
 
     Servers that are away do not fail the opening; readiness tells, and the workers wait.
     """
     keys = KeyRing(read_keys(settings.keys_file) if settings.keys_file else [])
+    secrets = SecretBox(settings.secret_key.get_secret_value() if settings.secret_key else None)
     url = settings.database_url.get_secret_value()
     async with (
         open_engine(url, name=name, pool_size=settings.database_pool) as engine,
@@ -53,4 +56,5 @@ async def open_platform(settings: SharedSettings, *, name: str, clock: Clock = u
             metrics=Metrics(),
             clock=clock,
             owner=f"{socket.gethostname()}:{os.getpid()}",
+            secrets=secrets,
         )

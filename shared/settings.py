@@ -37,6 +37,11 @@ class SharedSettings(BaseSettings):
     kafka_bootstrap: str | None = Field(
         default=None, description="Kafka brokers, as host:port,host:port. Absent: the log is kept in PostgreSQL."
     )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Key that stored secrets are encrypted with, 32 bytes in URL-safe base64;"
+        " to replace it: the new one, a comma, the old one.",
+    )
     keys_file: Path | None = Field(default=None, description="YAML file that names sources, people and their keys.")
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

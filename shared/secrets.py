@@ -1,0 +1,60 @@
+"""Secrets at rest: encrypted with a key that the database does not hold.
+
+The setting may name several keys, the newest first: that one encrypts, all of them decrypt. So a key is replaced by
+putting a new one before it, and left out once everything has been encrypted anew.
+"""
+
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from shared.explained import ExplainedError
+from shared.keeping import keep_once
+
+
+class SecretsError(ExplainedError):
+    """Raised when a secret cannot be encrypted or decrypted; the message says what to set."""
+
+
+class SecretBox:
+    """Encrypts and decrypts secrets with the keys of the settings."""
+
+    def __init__(self, keys: str | None = None) -> None:
+        """Take the keys separated by commas, the newest first. Raises SecretsError."""
+        try:
+            self._fernets = [Fernet(key.strip()) for key in (keys or "").split(",") if key.strip()]
+        except ValueError:
+            raise SecretsError(
+                "TANDEM_SECRET_KEY: each key is 32 bytes in URL-safe base64; `openssl rand -base64 32 | tr +/ -_`"
+                " makes one."
+            ) from None
+
+    def seal(self, secret: str) -> str:
+        """Return the secret encrypted. Raises SecretsError when there is no key."""
+        if not self._fernets:
+            raise SecretsError("Set TANDEM_SECRET_KEY: without it Tandem stores no secrets.")
+        return self._fernets[0].encrypt(secret.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """Return the secret. Raises SecretsError when none of the keys fits."""
+        if self._fernets:
+            try:
+                return MultiFernet(self._fernets).decrypt(sealed).decode()
+            except InvalidToken:
+                pass
+        raise SecretsError("TANDEM_SECRET_KEY lacks the key that a stored secret was encrypted with.")
+
+    def renewed(self, sealed: str) -> str | None:
+        """Return the secret encrypted with the newest key, or None when it is already. Raises SecretsError."""
+        if self._fernets:
+            try:
+                self._fernets[0].decrypt(sealed)
+            except InvalidToken:
+                return self.seal(self.open(sealed))
+            return None
+        raise SecretsError("TANDEM_SECRET_KEY lacks the key that a stored secret was encrypted with.")
+
+
+def secret_key_beside(data_directory: Path) -> str:
+    """Return the key kept in the data directory, made at the first start."""
+    return keep_once(data_directory / "secret.key", lambda: Fernet.generate_key().decode()).strip()
