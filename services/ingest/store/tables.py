@@ -1,6 +1,24 @@
 """The tables of ingest."""
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, MetaData, Table, Text, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from shared.postgres.positions import position_table
@@ -27,6 +45,51 @@ pending_merge = Table(
     Column("other", UUID(as_uuid=True), primary_key=True),
     Column("evidence", JSONB, nullable=False),
     Column("first_seen", DateTime(timezone=True), nullable=False),
+)
+
+source = Table(
+    "source",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, CheckConstraint("kind IN ('web', 'campaign')", name="source_kind"), nullable=False),
+    Column("disabled_at", DateTime(timezone=True)),
+    Column("provider", Text, nullable=False),
+    Column("secrets", ARRAY(Text), nullable=False),  # encrypted
+    Column("mapping", Text, nullable=False),
+    Column("requires_consent", Text, nullable=False),
+    Column("rate", Double),
+    Column("burst", Integer),
+    Column("daily_quota", BigInteger),
+    Column("max_body_bytes", Integer),
+    Column("max_batch_events", Integer),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
+source_key = Table(
+    "source_key",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256
+    Column("source", Text, ForeignKey("ingest.source.name", ondelete="CASCADE"), nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Index("source_key_source", "source"),
+)
+
+source_usage = Table(  # of sources in the keys file, too
+    "source_usage",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+
+source_version = Table(  # grows with each change of a source or a key, so that processes know to read them again
+    "source_version",
+    metadata,
+    Column("single", Boolean, CheckConstraint("single", name="one_source_version"), primary_key=True),
+    Column("version", BigInteger, nullable=False),
 )
 
 position = position_table(metadata)
