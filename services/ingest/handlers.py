@@ -12,7 +12,7 @@ from services.ingest.domain.identity import Person, decide, wanted
 from services.ingest.domain.rejection import Reason, Rejection
 from services.ingest.domain.understanding import touch_of
 from services.ingest.intake.fields import Limits
-from services.ingest.intake.record import origin_of, read_record, text_headers
+from services.ingest.intake.record import UNKEPT, origin_of, read_record, text_headers
 from services.ingest.packing import pack_rejection, pack_touches
 from services.ingest.store.aliases import Aliases
 from shared.clock import Clock
@@ -76,8 +76,12 @@ class Understanding:
         """Keep the single record of the batch as unprocessable and move past it."""
         for record in batch.records:
             headers = text_headers(record.headers)
-            rejection = Rejection(Reason.UNPROCESSABLE, f"{type(error).__name__}: {error}"[:1000], record.value)
-            await self._reject([(rejection.reason, pack_rejection(rejection, _origin(record, headers), headers))])
+            origin = _origin(record, headers)
+            if origin.requires_consent:  # the error may quote the event
+                rejection = Rejection(Reason.UNPROCESSABLE, f"{type(error).__name__}. {UNKEPT}", b"")
+            else:
+                rejection = Rejection(Reason.UNPROCESSABLE, f"{type(error).__name__}: {error}"[:1000], record.value)
+            await self._reject([(rejection.reason, pack_rejection(rejection, origin, headers))])
         async with self._positions.transaction([batch]):
             pass  # likewise
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+import msgspec
+
 from services.ingest.domain.event import Origin
 from services.ingest.domain.rejection import Rejection
 from services.ingest.intake.record import TRACE_HEADER
@@ -37,6 +39,8 @@ def pack_touches(touches: Iterable[tuple[Touch, str | None]], *, partitions: int
 
 def pack_rejection(rejection: Rejection, origin: Origin, headers: Mapping[str, str]) -> Record:
     """Return what is kept of a rejection, under an id that is the same whenever the record is read."""
+    if origin.requires_consent:  # headers can name people, too; and what has no bytes cannot be replayed
+        headers = {name: value for name, value in headers.items() if name.startswith("tandem-")}
     rejected = reject(
         origin.place().at(rejection.item),
         reason=rejection.reason,
@@ -48,6 +52,8 @@ def pack_rejection(rejection: Rejection, origin: Origin, headers: Mapping[str, s
         source=origin.source,
         attempt=origin.attempt,
     )
+    if origin.requires_consent:
+        rejected = msgspec.structs.replace(rejected, incomplete=True)
     record_headers: Headers = ((MESSAGE_ID_HEADER, str(rejected.id).encode()),)
     if origin.traceparent:
         record_headers += ((TRACE_HEADER, origin.traceparent.encode()),)

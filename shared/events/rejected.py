@@ -67,7 +67,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
     before: bytes = b""  # what makes the item a record of its own again: stands before it, and after it
     after: bytes = b""
-    incomplete: bool = False  # too large to be kept whole, so it cannot be replayed
+    incomplete: bool = False  # too large to be kept whole, or sent without consent; it cannot be replayed
     attempt: int = 0  # which replay it came back from; 0 is the first reading
 
     def place(self) -> Place:

@@ -20,6 +20,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: SourceKind
     received_at: datetime
     traceparent: str | None = None
+    requires_consent: str = ""  # the purpose that each event has to carry consent for
     item: int | None = None  # of a record that was one item of another, and is replayed alone
     attempt: int = 0  # how often it has been replayed
 
@@ -46,3 +47,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     page: dict[str, Any] = {}
     campaign: dict[str, Any] = {}
     user_agent: str = ""  # of the person's browser or app, as the event tells it; never that of the connection
+    consent: dict[str, Any] = {}  # what the context says of it

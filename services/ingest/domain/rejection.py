@@ -32,6 +32,7 @@ class Reason(StrEnum):
     MISSING_ATTRIBUTE = "missing_attribute", "It is a CloudEvent without id, source, type or specversion."
     UNSUPPORTED_VERSION = "unsupported_version", "It is a CloudEvent of another version than 1.0."
     DATA_NOT_AN_OBJECT = "data_not_an_object", "It is a CloudEvent whose data is not a JSON object."
+    NO_CONSENT = "no_consent", "Its source requires consent and it carries none; its bytes are not kept."
     UNPROCESSABLE = "unprocessable", "Tandem failed on it; the log of the process says how."
 
 

@@ -29,6 +29,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     page: Any = None
     campaign: Any = None
     userAgent: Any = None  # noqa: N815  # the protocol's spelling
+    consent: Any = None
 
 
 class Fields(msgspec.Struct, frozen=True, gc=False):
@@ -104,6 +105,7 @@ def event_of(
         page=_merged(context.page, own.page),
         campaign=_merged(context.campaign, own.campaign),
         user_agent=scalar_text(own.userAgent) or scalar_text(context.userAgent),
+        consent=_merged(context.consent, own.consent),
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from services.ingest.domain.consent import consents
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.instants import read_instant
-from services.ingest.domain.rejection import Refused, Rejection
+from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.intake import cloudevents, segment
 from services.ingest.intake.fields import TYPES, Limits
 from services.ingest.intake.payload import repaired
@@ -17,11 +18,13 @@ from shared.events.topics import TopicName
 SOURCE_HEADER = "tandem-source"
 KIND_HEADER = "tandem-kind"
 INTAKE_HEADER = "tandem-intake"
+CONSENT_HEADER = "tandem-consent"
 RECEIVED_AT_HEADER = "tandem-received-at"
 TRACE_HEADER = "traceparent"
 
 FOREIGN_SOURCE = "kafka"  # of records that another producer wrote without saying who it is
 MAX_SOURCE_CHARACTERS = 200
+UNKEPT = "Its source requires consent, so its bytes are not kept."
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -68,6 +71,7 @@ def origin_of(headers: Mapping[str, str], *, topic: str, partition: int, offset:
         kind="campaign" if kind == "campaign" else "web",
         received_at=_received_at(headers.get(RECEIVED_AT_HEADER), appended_at),
         traceparent=read_traceparent(headers.get(TRACE_HEADER, "")),
+        requires_consent=headers.get(CONSENT_HEADER, ""),
     )
 
 
@@ -78,6 +82,23 @@ def read_traceparent(value: str) -> str | None:
 
 def read_record(value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits) -> list[Event | Rejection]:
     """Return what is in the record: each item an event or a rejection, whatever the bytes are."""
+    items = _read_items(value, headers, origin, limits)
+    if not origin.requires_consent:
+        return items
+    return [_with_consent(item, number, origin.requires_consent) for number, item in enumerate(items)]
+
+
+def _with_consent(item: Event | Rejection, number: int, purpose: str) -> Event | Rejection:
+    """Let an event with consent pass; of anything else no bytes are kept, since nothing shows that they may be."""
+    if isinstance(item, Rejection):
+        return Rejection(item.reason, f"{item.reason.meaning} {UNKEPT}", b"", item.item)
+    if consents(item, purpose):
+        return item
+    message = f"Send events of this source with `context.consent.categoryPreferences.{purpose}`: true."
+    return Rejection(Reason.NO_CONSENT, f"{message} {UNKEPT}", b"", number)
+
+
+def _read_items(value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits) -> list[Event | Rejection]:
     body = repaired(value)
     try:
         match _intake_of(body, headers):

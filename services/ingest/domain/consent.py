@@ -1,0 +1,27 @@
+"""Consent that an event carries, for sources that may send nothing without it.
+
+An event carries consent for a purpose when it says so itself, in one of these ways:
+
+* `context.consent.categoryPreferences.<purpose>` is true (Segment's consent management)
+* `context.consent.given` is true
+* `properties.consent` is true
+
+Only the value true counts; not "true", not 1. Wherever one of the three says false, there is no consent: a page that
+asks twice goes by the stricter answer.
+"""
+
+from typing import Any
+
+from services.ingest.domain.event import Event
+
+
+def consents(event: Event, purpose: str) -> bool:
+    """Tell whether the event carries consent for the purpose."""
+    said = (*_in_context(event.consent, purpose), event.properties.get("consent"))
+    return any(value is True for value in said) and not any(value is False for value in said)
+
+
+def _in_context(consent: dict[str, Any], purpose: str) -> tuple[Any, ...]:
+    preferences = consent.get("categoryPreferences")
+    preference = preferences.get(purpose) if isinstance(preferences, dict) else None
+    return preference, consent.get("given")
