@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.api import create_router
+from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
 from services.ingest.reception import Reception
@@ -32,6 +33,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=platform.clock,
         limits=Limits(max_event_bytes=settings.max_event_bytes, allowed_skew=settings.allowed_skew),
+        watch=Watch(honeypot_paths=settings.honeypot_paths, user_agents=settings.bot_user_agents),
         slice_events=settings.understand_events,
     )
     worker = understanding_worker(platform, understanding=understanding, positions=positions)

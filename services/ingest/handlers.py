@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.identity import Person, decide, wanted
 from services.ingest.domain.rejection import Reason, Rejection
+from services.ingest.domain.suspicion import Watch
 from services.ingest.domain.understanding import touch_of
 from services.ingest.intake.fields import Limits
 from services.ingest.intake.record import UNKEPT, origin_of, read_record, text_headers
@@ -37,6 +38,7 @@ class Understanding:
         metrics: Metrics,
         clock: Clock,
         limits: Limits,
+        watch: Watch,
         slice_events: int,
     ) -> None:
         self._log = log
@@ -45,6 +47,7 @@ class Understanding:
         self._metrics = metrics
         self._clock = clock
         self._limits = limits
+        self._watch = watch
         self._slice_events = slice_events
 
     async def handle(self, batches: Sequence[Batch]) -> None:
@@ -90,7 +93,7 @@ class Understanding:
             return
         people = await self._identify(events)
         touches = [
-            (touch_of(event, origin, person), origin.traceparent)
+            (touch_of(event, origin, person, sign=self._watch.sign_of(event)), origin.traceparent)
             for (event, origin), person in zip(events, people, strict=True)
         ]
         partitions = await self._log.partition_count(TopicName.TOUCHES)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from shared.settings import Duration, SharedSettings
+from shared.settings import Duration, Listed, SharedSettings
 
 
 class IngestSettings(SharedSettings):
@@ -33,4 +33,10 @@ class IngestSettings(SharedSettings):
     )
     understand_events: int = Field(
         default=5_000, ge=1, le=50_000, description="Events whose aliases are looked up in one transaction."
+    )
+    honeypot_paths: Listed = Field(
+        default=(), description="Paths of links that no person sees, as /trap,/trap/*; who follows one is a machine."
+    )
+    bot_user_agents: Listed = Field(
+        default=(), description="User agents of machines besides those known, as *barracuda*,acme-monitor/*."
     )

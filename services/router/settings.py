@@ -8,19 +8,15 @@ from pydantic_settings import NoDecode
 
 from services.router.domain.addresses import Network, parse_network
 from services.router.domain.retry import RetryPolicy
-from shared.settings import Duration, SharedSettings
-
-
-def _listed(value: object) -> object:
-    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+from shared.settings import Duration, SharedSettings, listed
 
 
 def _network(value: object) -> object:
     return parse_network(value) if isinstance(value, str) else value
 
 
-Pauses = Annotated[tuple[Duration, ...], NoDecode, BeforeValidator(_listed)]
-Networks = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], NoDecode, BeforeValidator(_listed)]
+Pauses = Annotated[tuple[Duration, ...], NoDecode, BeforeValidator(listed)]
+Networks = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], NoDecode, BeforeValidator(listed)]
 
 
 class RouterSettings(SharedSettings):

@@ -73,7 +73,7 @@ class Touch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     traits: dict[str, Any] = {}  # of the contact; the newest `occurred_at` wins key by key
     account_domain: str = ""
     account_traits: dict[str, Any] = {}
-    suspect: str = ""  # why a machine may have done it; "" when nothing speaks for that
+    suspect: str = ""  # code of what speaks for a machine, such as `bot_user_agent`; "" when nothing does
     opted_out: bool | None = None  # True: asked to be left alone; False: opted in again
 
 

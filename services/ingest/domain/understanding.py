@@ -6,22 +6,22 @@ from urllib.parse import parse_qsl, urlsplit
 from services.ingest.domain.account import email_domain, stated_domain
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.identity import Person
-from services.ingest.domain.scalars import scalar_text
+from services.ingest.domain.scalars import says_yes, scalar_text
+from services.ingest.domain.suspicion import Sign
 from shared.events.touch import Campaign, Touch, TouchType
+from shared.events.vocabulary import Effect, names_with
 from shared.ids import touch_id
 
-# Names of the mail events of Segment's specification, in lower case.
-OPT_OUTS = frozenset({"unsubscribed", "email marked as spam"})
-OPT_INS = frozenset({"resubscribed"})
+OPT_OUTS = names_with(Effect.OPT_OUT)
+OPT_INS = names_with(Effect.OPT_IN)
 OPT_OUT_TRAITS = ("do_not_contact", "unsubscribed")
-YES = frozenset({"1", "true", "yes"})
 
 _NO_CAMPAIGN = Campaign()
 _NOTHING: dict[str, Any] = {}
 
 
-def touch_of(event: Event, origin: Origin, person: Person) -> Touch:
-    """Return the touch that the event is for this person."""
+def touch_of(event: Event, origin: Origin, person: Person, *, sign: Sign | None = None) -> Touch:
+    """Return the touch that the event is for this person; `sign` is what speaks for a machine instead."""
     properties, page = event.properties, event.page
     url = path = title = referrer = ""
     if page or "url" in properties or "path" in properties:
@@ -49,6 +49,7 @@ def touch_of(event: Event, origin: Origin, person: Person) -> Touch:
         traits=_NOTHING if event.type is TouchType.GROUP else event.traits,
         account_domain=(account_traits and stated_domain(account_traits)) or email_domain(event.names.email),
         account_traits=account_traits,
+        suspect=sign or "",
         opted_out=_opted_out(event),
     )
 
@@ -97,8 +98,7 @@ def _opted_out(event: Event) -> bool | None:
             return False
     if event.traits and event.type is not TouchType.GROUP:
         for trait in OPT_OUT_TRAITS:
-            value = event.traits.get(trait)
-            if value and (value is True or str(value).strip().lower() in YES):
+            if says_yes(event.traits.get(trait)):
                 return True
     return None
 

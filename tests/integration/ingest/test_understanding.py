@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.domain.identifiers import Names
 from services.ingest.domain.identity import Known, decide, wanted
+from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
 from services.ingest.store.aliases import Aliases
@@ -243,6 +244,7 @@ async def test_a_record_that_breaks_the_worker(ingest: Ingest) -> None:
         metrics=ingest.metrics,
         clock=utc_now,
         limits=Limits(max_event_bytes=1000, allowed_skew=timedelta()),
+        watch=Watch(),
         slice_events=100,
     )
     async with ingest.log.consume(GROUP, TOPICS, positions.claim) as consumer:
