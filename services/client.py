@@ -1,5 +1,6 @@
 """A client of Tandem's own HTTP API, for the commands."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -54,6 +55,10 @@ class TandemClient:
     async def apply_team(self, text: str) -> Any:
         """Make the team what the text says."""
         return await self._call("PUT", "/v1/team", content=text, headers={"Content-Type": "application/yaml"})
+
+    async def replay_rejected(self, wanted: Mapping[str, Any]) -> Any:
+        """Have rejections read again."""
+        return await self._call("POST", "/v1/rejected/replay", json=dict(wanted))
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return what is at the path."""

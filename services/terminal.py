@@ -42,10 +42,22 @@ def fail(reason: object) -> typer.Exit:
     return typer.Exit(2)
 
 
+def printable(text: str, *, lines: bool = True) -> str:
+    """Return the text with everything escaped that a terminal might act on; ends of lines, too, unless `lines`."""
+    return "".join(
+        character if character.isprintable() or (lines and character in "\n\t") else _escaped(character)
+        for character in text
+    )
+
+
 def print_failure(reason: object) -> None:
     """Print the reason on stderr, marked as an error."""
     for line in str(reason).splitlines():
-        problems.print(f"error: {line}", soft_wrap=True, highlight=False, markup=False)
+        problems.print(f"error: {printable(line)}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def _reachability(error: Exception) -> str:

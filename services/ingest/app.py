@@ -10,12 +10,17 @@ from services.ingest.api import create_router
 from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
+from services.ingest.keeping import Keeping
 from services.ingest.reception import Reception
+from services.ingest.rejected_api import RejectedRoutes
+from services.ingest.replaying import Replaying
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import SourceDirectory
 from services.ingest.store.aliases import Aliases
+from services.ingest.store.rejections import RejectionStore
+from services.ingest.store.replays import ReplayStore
 from services.ingest.store.tables import position
-from services.ingest.worker import understanding_worker
+from services.ingest.worker import TOPICS, keeping_worker, understanding_worker
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.positions import Positions
@@ -37,6 +42,19 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         slice_events=settings.understand_events,
     )
     worker = understanding_worker(platform, understanding=understanding, positions=positions)
+    rejections, replays = RejectionStore(platform.engine), ReplayStore(platform.engine)
+    replaying = Replaying(
+        platform.engine,
+        log=platform.log,
+        rejections=rejections,
+        replays=replays,
+        topics=TOPICS,
+        per_second=settings.replay_rate,
+        keep=settings.rejected_retention,
+        metrics=platform.metrics,
+        clock=platform.clock,
+    )
+    keeping = keeping_worker(platform, keeping=Keeping(rejections, positions), positions=positions)
     schema = _Schema(platform.engine)
 
     async def readiness() -> tuple[str, ...]:
@@ -51,12 +69,28 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         settings=settings,
     )
+    router = create_router(reception)
+    router.include_router(
+        RejectedRoutes(
+            keys=platform.keys,
+            rejections=rejections,
+            replays=replays,
+            clock=platform.clock,
+            can_replay=replaying.can,
+            asked=replaying.announce,
+        ).router()
+    )
     yield Service(
         name="ingest",
-        router=create_router(reception),
-        workers={"understanding": worker.run},
+        router=router,
+        workers={
+            "understanding": worker.run,
+            "keeping": keeping.run,
+            "replaying": replaying.run,
+            "forgetting": replaying.sweep,
+        },
         readiness=readiness,
-        liveness=worker.hung,
+        liveness=lambda: (*worker.hung(), *keeping.hung()),
     )
 
 

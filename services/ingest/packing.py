@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import msgspec
+from sqlalchemy import Row
 
 from services.ingest.domain.event import Origin
 from services.ingest.domain.rejection import Rejection
-from services.ingest.intake.record import TRACE_HEADER
-from shared.events.rejected import encode_rejected, reject
+from services.ingest.intake.record import RECEIVED_AT_HEADER, SOURCE_HEADER, TRACE_HEADER
+from shared.events.rejected import ATTEMPT_HEADER, MAX_ATTEMPTS, PLACE_HEADER, Place, encode_rejected, reject
 from shared.events.touch import Touch, encode_touches
 from shared.ids import ContactId
 from shared.log.placement import partition_of
@@ -76,3 +78,17 @@ def _lists(encoded: list[bytes]) -> Iterable[bytes]:
 @lru_cache(maxsize=100_000)
 def _partition(contact: ContactId, partitions: int) -> int:
     return partition_of(str(contact).encode(), partitions)
+
+
+def pack_replay(row: Row[Any], *, partition: int | None) -> Record:
+    """Return the record that has a rejection read again: as itself, in its first place, as received at first."""
+    place = Place(row.topic, row.partition, row.offset, row.item)
+    headers = msgspec.json.decode(row.headers, type=dict[str, str])
+    headers |= {PLACE_HEADER: str(place), ATTEMPT_HEADER: str(min(row.replays + 1, MAX_ATTEMPTS))}
+    if row.source:  # ingest's own: what the record was read as, even where its headers did not say it
+        headers |= {SOURCE_HEADER: row.source, RECEIVED_AT_HEADER: row.received_at.isoformat(timespec="microseconds")}
+    return Record(
+        value=row.before + row.original + row.after,
+        headers=tuple((name, value.encode()) for name, value in headers.items()),
+        partition=partition,
+    )

@@ -40,3 +40,12 @@ class IngestSettings(SharedSettings):
     bot_user_agents: Listed = Field(
         default=(), description="User agents of machines besides those known, as *barracuda*,acme-monitor/*."
     )
+    rejected_retention: Duration = Field(
+        default=timedelta(days=30),
+        ge=timedelta(hours=1),
+        le=timedelta(days=3650),
+        description="How long a rejection is kept after it was last seen.",
+    )
+    replay_rate: int = Field(
+        default=500, ge=1, le=100_000, description="Rejections replayed in a second, by all processes together."
+    )

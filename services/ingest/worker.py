@@ -1,12 +1,14 @@
-"""The worker that understands what was accepted."""
+"""The workers of ingest: one understands what was accepted, one keeps what could not be used."""
 
 from services.ingest.handlers import Understanding
+from services.ingest.keeping import Keeping
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker
 from shared.platform import Platform
 from shared.postgres.positions import Positions
 
 GROUP = "ingest"
+KEEPING_GROUP = "ingest.rejected"
 TOPICS = (TopicName.EVENTS_WEB, TopicName.EVENTS_CAMPAIGN)
 
 
@@ -20,4 +22,18 @@ def understanding_worker(platform: Platform, *, understanding: Understanding, po
         handle=understanding.handle,
         set_aside=understanding.set_aside,
         metrics=platform.metrics,
+    )
+
+
+def keeping_worker(platform: Platform, *, keeping: Keeping, positions: Positions) -> GroupWorker:
+    """Return the worker that reads `events.rejected`, which every service writes, as one of the group."""
+    return GroupWorker(
+        KEEPING_GROUP,
+        (TopicName.EVENTS_REJECTED,),
+        log=platform.log,
+        claim=positions.claim,
+        handle=keeping.handle,
+        set_aside=keeping.set_aside,
+        metrics=platform.metrics,
+        max_records=1_000,
     )

@@ -10,12 +10,12 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.router.pages import described, json_response, page_json, read_as, read_body, read_cursor
 from services.router.showing import attempt_json, delivery_json
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
 
 READERS = (Role.SALES, Role.MARKETING, Role.ADMIN)
 

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from services.router.answering import Answers
 from services.router.domain.handoff import State, Step
 from services.router.errors import DifferentAnswer, HandoffMissing, IllegalStep, UnknownReason
-from services.router.pages import described, json_response, page_json, read_as, read_body, read_cursor
 from services.router.showing import decisions_json, handoff_json, history_json, whole_handoff_json
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import Handoff, HandoffStore
 from services.router.store.teams import TeamStore
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
 from shared.http.problems import ProblemError
 
 READERS = (Role.REP, Role.SALES, Role.MARKETING, Role.ADMIN)

@@ -13,13 +13,13 @@ from services.router.domain.addresses import Network
 from services.router.domain.team import Team
 from services.router.domain.team_reading import LARGEST_TEXT, read_team
 from services.router.errors import TeamInvalid
-from services.router.pages import json_response, read_body
 from services.router.showing import team_json
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
 from services.router.team_setting import TeamSetter
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import json_response, read_body
 from shared.http.problems import ProblemError
 
 READERS = (Role.REP, Role.SALES, Role.MARKETING, Role.ADMIN)

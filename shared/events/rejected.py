@@ -21,6 +21,7 @@ MAX_ORIGINAL_BYTES = 2_000_000  # base64 makes it a third longer, and the log ta
 MAX_FRAME_BYTES = 8_000
 MAX_MESSAGE_CHARACTERS = 2_000
 MAX_HEADERS = 50
+MAX_ATTEMPTS = 999_999
 MAX_HEADER_CHARACTERS = 4_000
 
 _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})(?:/(\d{1,9}))?", re.ASCII)

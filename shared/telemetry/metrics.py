@@ -46,6 +46,7 @@ class Metrics:
         self.events_accepted = counter("events_accepted", "Events answered with success.", "source")
         self.requests_refused = counter("requests_refused", "Requests answered with an error.", "reason")
         self.events_rejected = counter("events_rejected", "Events kept in events.rejected.", "reason")
+        self.rejections_replayed = counter("rejections_replayed", "Rejections appended once more to their topic.")
         self.touches_published = counter("touches_published", "Touches handed to the scorer.")
 
         # Scorer

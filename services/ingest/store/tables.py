@@ -93,3 +93,49 @@ source_version = Table(  # grows with each change of a source or a key, so that 
 )
 
 position = position_table(metadata)
+
+rejection = Table(
+    "rejection",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("item", Integer),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("headers", LargeBinary, nullable=False),  # JSON; not jsonb, which cannot keep NUL
+    Column("before", LargeBinary, nullable=False),
+    Column("original", LargeBinary, nullable=False),
+    Column("after", LargeBinary, nullable=False),
+    Column("size_bytes", Integer, nullable=False),  # of the original
+    Column("incomplete", Boolean, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("first_seen", DateTime(timezone=True), nullable=False),
+    Column("last_seen", DateTime(timezone=True), nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("waiting", Boolean, nullable=False),  # false once it was replayed and has not come back
+    Column("replays", Integer, nullable=False),
+    Column("replayed_at", DateTime(timezone=True)),
+    Column("replayed_by", Text),
+    Index("rejection_first_seen", "first_seen", "id"),
+    Index("rejection_last_seen", "last_seen"),
+)
+
+replay = Table(
+    "replay",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("wanted", JSONB, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("replayed", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("last_first_seen", DateTime(timezone=True)),  # of the last rejection that was dealt with, and its id
+    Column("last_id", UUID(as_uuid=True)),
+    Column("next_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    Index("replay_unfinished", "requested_at", "id", postgresql_where=text("finished_at IS NULL")),
+)

@@ -33,6 +33,8 @@ from tests.support.waiting import until
 WEB_KEY = "wk_website_0123456789"
 CAMPAIGN_KEY = "wk_campaign_0123456789"
 SALES_KEY = "sales_0123456789abcdef"
+MARKETING_KEY = "marketing_0123456789"
+ADMIN_KEY = "admin_0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ async def open_test_ingest(engine: AsyncEngine, log: EventLog, *, owner: str = "
             KeyEntry(Role.SOURCE, "website", WEB_KEY, "web"),
             KeyEntry(Role.SOURCE, "mailer", CAMPAIGN_KEY, "campaign"),
             KeyEntry(Role.SALES, "Sam", SALES_KEY),
+            KeyEntry(Role.MARKETING, "Mia", MARKETING_KEY),
+            KeyEntry(Role.ADMIN, "Ada", ADMIN_KEY),
         ]
     )
     platform = Platform(engine=engine, log=log, keys=keys, metrics=metrics, clock=utc_now, owner=owner)

@@ -45,14 +45,15 @@ def again(rejected: Rejected, *, attempt: int = 1) -> tuple[bytes, dict[str, str
     return rejected.before + rejected.original + rejected.after, {**rejected.headers, **more}
 
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 ITEMS = st.fixed_dictionaries(
     {"type": st.just("track"), "event": st.just("Form Submitted"), "userId": st.just("u")},
     optional={
-        "messageId": st.text(max_size=5),
+        "messageId": TEXTS,
         "timestamp": st.just("2026-03-01T09:00:00Z"),
         "sentAt": st.just("2026-03-01T09:10:00Z"),
-        "context": st.fixed_dictionaries({"campaign": st.dictionaries(st.sampled_from(["name", "source"]), st.text())}),
-        "properties": st.dictionaries(st.text(max_size=3), st.integers()),
+        "context": st.fixed_dictionaries({"campaign": st.dictionaries(st.sampled_from(["name", "source"]), TEXTS)}),
+        "properties": st.dictionaries(TEXTS, st.integers(0, 9)),
     },
 )
 SHARED = st.fixed_dictionaries(
@@ -60,7 +61,7 @@ SHARED = st.fixed_dictionaries(
     optional={
         "sentAt": st.sampled_from(["2026-03-01T08:00:10Z", "yesterday", 5, None, {"a": 10**30}]),
         "context": st.fixed_dictionaries(
-            {"campaign": st.just({"name": "spring"}), "traits": st.dictionaries(st.text(), st.text(), max_size=2)}
+            {"campaign": st.just({"name": "spring"}), "traits": st.dictionaries(TEXTS, TEXTS, max_size=2)}
         ),
     },
 )
