@@ -24,3 +24,6 @@ class Service:
     readiness: Readiness
     # Returns what has hung, one line each; a process with any is restarted. Never about servers that are away.
     liveness: Callable[[], tuple[str, ...]] = field(default=tuple)
+    # What OpenAPI says of routes that FastAPI does not know, and schemas of messages that only this service sends.
+    paths: Mapping[str, Any] = field(default_factory=dict)
+    schemas: Mapping[str, dict[str, Any]] = field(default_factory=dict)

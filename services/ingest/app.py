@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.api import create_router
+from services.ingest.describing import described
 from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
@@ -83,6 +84,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     yield Service(
         name="ingest",
         router=router,
+        paths=described(router),
         workers={
             "understanding": worker.run,
             "keeping": keeping.run,

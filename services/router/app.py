@@ -12,6 +12,7 @@ from services.router.answering import Answers
 from services.router.api import create_router
 from services.router.assigning import Assigner
 from services.router.delivering import DeliveryWorker
+from services.router.domain.webhook_schema import webhook_schemas
 from services.router.handlers import HandoffsHandler
 from services.router.sender import Sender
 from services.router.settings import RouterSettings
@@ -120,6 +121,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             },
             readiness=readiness,
             liveness=consuming.hung,
+            schemas=webhook_schemas(),
         )
     finally:
         await sender.aclose()

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.http.documents import DISTRIBUTION, document_routes, install_openapi
 from shared.http.problems import install_problems
 from shared.service import Service
 from shared.telemetry.metrics import Metrics
@@ -21,7 +22,7 @@ def create_app(services: Sequence[Service], *, metrics: Metrics, draining: Drain
     """Build the application. `/readyz` answers 503 while draining or while a service lacks something."""
     app = FastAPI(
         title="Tandem",
-        version=version("tandem-handoff"),
+        version=version(DISTRIBUTION),
         description="The real-time handoff from marketing to sales.",
         docs_url=None,
         redoc_url=None,
@@ -30,6 +31,8 @@ def create_app(services: Sequence[Service], *, metrics: Metrics, draining: Drain
     install_problems(app)
     for service in services:
         app.include_router(service.router)
+    app.include_router(document_routes(services))
+    install_openapi(app, services)
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> Response:

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from services.router.domain.webhook import (
     sign,
     write_secret,
 )
+from services.router.domain.webhook_schema import webhook_schemas
 from shared.events.handoff import HandoffReady
 from tests.support.handoffs import DECIDED_AT, make_handoff
 
@@ -123,3 +125,15 @@ def test_the_size() -> None:
 def test_a_secret() -> None:
     """A secret is whsec_ and its bytes in base64."""
     assert base64.b64decode(SECRET.removeprefix("whsec_")) == b"\1" * SECRET_BYTES
+
+
+def test_the_schema_of_the_message() -> None:
+    """What is rendered is what the schema says, with everything in it described."""
+    (schema,) = webhook_schemas().values()
+    closed = json.loads(
+        json.dumps(schema).replace('"type": "object", "required"', '"additionalProperties": false, "required"')
+    )
+    message = json.loads(render(make_handoff()).body)
+
+    jsonschema.Draft202012Validator(closed).validate(message)
+    assert not jsonschema.Draft202012Validator(schema).is_valid({**message, "data": {}})
