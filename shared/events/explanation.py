@@ -18,6 +18,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     count: int = 0
     decayed: float = 0.0
     points: float = 0.0
+    suspect: int = 0  # touches that met the rule and are worth nothing: a machine may have made them
 
 
 class Score(msgspec.Struct, frozen=True):

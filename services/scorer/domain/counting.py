@@ -20,6 +20,16 @@ def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
         state.first_at = at
     if state.last_at is None or at > state.last_at:
         state.last_at = at
+    if touch.campaign is not None:
+        _learn_campaign(state, touch, at)
+    return learn_identity(state, touch, at)
+
+
+def learn_identity(state: ContactState, touch: Touch, at: Micros) -> bool:
+    """Take in what even a suspect touch tells: who the contact is, and whether it wants to be contacted.
+
+    Return whether the touch turned it from reachable to opted out.
+    """
     for alias in touch.aliases:
         if alias not in state.aliases:
             state.aliases = sorted((*state.aliases, alias))
@@ -30,8 +40,6 @@ def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
     if touch.account_domain or touch.account_traits:
         state.fit = None
         _learn_account(state, touch, at)
-    if touch.campaign is not None:
-        _learn_campaign(state, touch, at)
     return touch.opted_out is not None and _heed(state, touch, at)
 
 
@@ -58,6 +66,16 @@ def count(state: ContactState, touch: Touch, at: Micros, *, terms: Terms) -> tup
                 kept.decayed.add(day * DAY + DAY // 2, terms.half_life)
             kept.count += 1
     return met
+
+
+def note_suspect(state: ContactState, touch: Touch, *, terms: Terms) -> None:
+    """Note for each rule the touch meets that it would have counted. It is worth nothing, and no evidence."""
+    rules = terms.agreement.rules
+    for index in terms.matcher.match(touch):
+        kept = state.rules.get(rules[index].id)
+        if kept is None:
+            state.rules[rules[index].id] = kept = RuleCount(DecayedCount())
+        kept.suspect += 1
 
 
 def start_counting(state: ContactState, terms: Terms) -> None:

@@ -1,4 +1,4 @@
-"""Deciding: what follows from one touch, from a new agreement, and from what sales says.
+"""Deciding: what follows from one touch, from a new agreement, from a recount, and from what sales says.
 
 A decision falls as of an instant that the touch brings along, never as of now, so that neither batches nor crashes nor
 a replay change it. Decisions are returned; somebody else acts on them.
@@ -11,13 +11,14 @@ from uuid import UUID
 
 from services.scorer.domain.arming import Reason
 from services.scorer.domain.cooling import falls_below
-from services.scorer.domain.counting import count, learn, start_counting
+from services.scorer.domain.counting import count, learn, learn_identity, note_suspect, start_counting
 from services.scorer.domain.engagement import group_sums, within_caps
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import from_micros, to_micros
 from services.scorer.domain.readiness import Assessment, assess, may_be_ready
 from services.scorer.domain.state import ContactState, campaign_of
 from services.scorer.domain.terms import Terms
+from services.scorer.domain.verdict import Judged
 from shared.events.feedback import Feedback, FeedbackKind
 from shared.events.handoff import ContactOptedOut, ContactSnapshot
 from shared.events.touch import Campaign, Touch
@@ -32,7 +33,7 @@ class Handoff:
     contact: ContactSnapshot
     reason: Reason
     decided_at: datetime
-    touch_id: UUID | None  # None: a new agreement tipped it
+    touch_id: UUID | None  # None: no touch tipped it but a new agreement, a merge, a verdict
     assessment: Assessment
     first_campaign: Campaign | None
     last_campaign: Campaign | None
@@ -41,18 +42,28 @@ class Handoff:
 Decision = Handoff | ContactOptedOut
 
 
-def take_touch(contact_id: UUID, state: ContactState, touch: Touch, terms: Terms | None) -> list[Decision]:
-    """Take the touch into the state and decide as of its `received_at`. Without an agreement nothing is counted."""
+def take_touch(
+    contact_id: UUID, state: ContactState, touch: Touch, terms: Terms | None, *, found: str = ""
+) -> list[Decision]:
+    """Take the touch into the state and decide as of its `received_at`. Without an agreement nothing is counted.
+
+    `found` is why the touches beside it make it suspect, "" when they do not.
+    """
     decisions: list[Decision] = []
     at = to_micros(touch.received_at)
     occurred_at = to_micros(touch.occurred_at)
+    is_suspect = bool(touch.suspect or found)
     if terms is not None:
         state.arming = state.arming.at(at)  # falling comes before the touch that may raise it again
-    if learn(state, touch, occurred_at):
-        decisions.append(_withdraw(contact_id, state, at=at, touch_id=touch.id))
+    if (learn_identity if is_suspect else learn)(state, touch, occurred_at):
+        decisions += withdraw(contact_id, state, at=at, cause=touch.id)
     if terms is None:
         return decisions
-    met = count(state, touch, occurred_at, terms=terms)
+    met: tuple[int, ...] = ()
+    if is_suspect:
+        note_suspect(state, touch, terms=terms)
+    else:
+        met = count(state, touch, occurred_at, terms=terms)
     if (
         state.arming.takes_hand_raise
         and not terms.hand_raises.isdisjoint(met)
@@ -62,34 +73,72 @@ def take_touch(contact_id: UUID, state: ContactState, touch: Touch, terms: Terms
     ):
         assessment = assess(state, terms, at)
         decisions.append(
-            _hand_off(contact_id, state, terms, assessment=assessment, at=at, reason="hand_raise", touch_id=touch.id)
+            _hand_off(
+                contact_id,
+                state,
+                terms,
+                assessment=assessment,
+                at=at,
+                reason="hand_raise",
+                cause=touch.id,
+                touch_id=touch.id,
+            )
         )
     else:
-        decisions += _decide_threshold(contact_id, state, terms, at=at, touch_id=touch.id)
+        decisions += _decide_threshold(contact_id, state, terms, at=at, cause=touch.id, touch_id=touch.id)
     _foresee_fall(state, terms, at)
     return decisions
 
 
 def take_terms(
-    contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime, touches: Iterable[Touch] | None
+    contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime, history: Iterable[Judged] | None
 ) -> list[Decision]:
     """Hold a contact against terms that it was not decided under, as of the instant they became active.
 
-    `touches` is all that was counted so far, in any order; None when the counts stand, since only prices changed.
+    `history` is all that was counted so far, in any order; None when the counts stand, since only prices changed.
+    """
+    state.arming = state.arming.at(to_micros(at))
+    if history is not None:
+        start_counting(state, terms)
+        for judged in history:
+            if judged.suspect:
+                note_suspect(state, judged.touch, terms=terms)
+            else:
+                count(state, judged.touch, to_micros(judged.touch.occurred_at), terms=terms)
+    state.agreement = terms.version
+    return settle(contact_id, state, terms, at=at, cause=f"agreement {terms.version}")
+
+
+def settle(contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime, cause: str) -> list[Decision]:
+    """Decide a contact whose counts or prices changed as a whole, as of the instant.
+
+    The same cause again is the same handoff.
     """
     instant = to_micros(at)
     state.arming = state.arming.at(instant)
-    if touches is not None:
-        start_counting(state, terms)
-        for touch in touches:
-            count(state, touch, to_micros(touch.occurred_at), terms=terms)
-    state.agreement = terms.version
     state.fit = None
     _foresee_fall(state, terms, instant)
     state.arming = state.arming.at(instant)
-    decisions: list[Decision] = list(_decide_threshold(contact_id, state, terms, at=instant, touch_id=None))
+    decisions: list[Decision] = list(_decide_threshold(contact_id, state, terms, at=instant, cause=cause))
     _foresee_fall(state, terms, instant)
     return decisions
+
+
+def withdraw(contact_id: UUID, state: ContactState, *, at: int, cause: UUID | str) -> list[Decision]:
+    """Void what was decided so far: also what was decided while the wish to be left alone was still under way.
+
+    It is told under every id by which handoffs of the contact may be known.
+    """
+    at = max(at, state.handed_at or at)
+    state.withdrawn_at = max(at, state.withdrawn_at or at)
+    # The handoff will not be answered. Who opts in again and asks for sales shall not wait for that.
+    state.arming = state.arming.closed()
+    return [
+        ContactOptedOut(
+            id=derived_id("opted_out", known_as, cause), contact_id=known_as, at=from_micros(state.withdrawn_at)
+        )
+        for known_as in (contact_id, *state.merged)
+    ]
 
 
 def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None:
@@ -109,26 +158,26 @@ def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None
             pass  # the handoff stays open
 
 
-def _withdraw(contact_id: UUID, state: ContactState, *, at: int, touch_id: UUID) -> ContactOptedOut:
-    """Void what was decided so far: also what was decided while the wish to be left alone was still under way."""
-    at = max(at, state.handed_at or at)
-    state.withdrawn_at = max(at, state.withdrawn_at or at)
-    # The handoff will not be answered. Who opts in again and asks for sales shall not wait for that.
-    state.arming = state.arming.closed()
-    return ContactOptedOut(
-        id=derived_id("opted_out", contact_id, touch_id), contact_id=contact_id, at=from_micros(state.withdrawn_at)
-    )
-
-
 def _decide_threshold(
-    contact_id: UUID, state: ContactState, terms: Terms, *, at: int, touch_id: UUID | None
+    contact_id: UUID, state: ContactState, terms: Terms, *, at: int, cause: UUID | str, touch_id: UUID | None = None
 ) -> list[Handoff]:
     if not (state.arming.takes_threshold and may_be_ready(state, terms, at)):
         return []
     assessment = assess(state, terms, at)
     if not assessment.ready:
         return []
-    return [_hand_off(contact_id, state, terms, assessment=assessment, at=at, reason="threshold", touch_id=touch_id)]
+    return [
+        _hand_off(
+            contact_id,
+            state,
+            terms,
+            assessment=assessment,
+            at=at,
+            reason="threshold",
+            cause=cause,
+            touch_id=touch_id,
+        )
+    ]
 
 
 def _hand_off(
@@ -139,12 +188,13 @@ def _hand_off(
     assessment: Assessment,
     at: int,
     reason: Reason,
+    cause: UUID | str,
     touch_id: UUID | None,
 ) -> Handoff:
     # Who asks for sales may do so below the re-arm level; falling is then falling by the same share.
     share = min(1.0, assessment.engagement.score / terms.threshold)
-    # Under the touch that tipped it, or under the version: deciding the same again is the same handoff.
-    handoff_id = derived_id("handoff", contact_id, touch_id or f"agreement {state.agreement}")
+    # Under the touch that tipped it, the version, the merge: deciding the same again is the same handoff.
+    handoff_id = derived_id("handoff", contact_id, cause)
     state.arming = state.arming.handed_off(handoff_id, reason, level=share * terms.rearm_below)
     if state.withdrawn_at is not None:
         at = max(at, state.withdrawn_at + 1)  # an opt-out that was taken back does not void what came after it

@@ -32,7 +32,15 @@ def engagement(state: ContactState, terms: Terms, at: int) -> Score:
         value = on_grid(rule.points * decayed, bits)
         by_group[rule.group] = by_group.get(rule.group, 0.0) + value
         parts.append(
-            Part(value=value, rule=rule.id, group=rule.group, count=kept.count, decayed=decayed, points=rule.points)
+            Part(
+                value=value,
+                rule=rule.id,
+                group=rule.group,
+                count=kept.count,
+                decayed=decayed,
+                points=rule.points,
+                suspect=kept.suspect,
+            )
         )
     for group, cap in terms.agreement.groups.items():
         limit = on_grid(cap, bits)

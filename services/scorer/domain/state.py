@@ -24,6 +24,7 @@ class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True):
     count: int = 0  # touches that counted
     last: int = -(1 << 62)  # newest `occurred_at` of a touch that met the rule
     days: dict[int, int] = {}  # of a rule with `per_day`: how many counted on each UTC day since 1970
+    suspect: int = 0  # touches that met the rule and do not count, because a machine may have made them
 
 
 class Stamped(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +60,8 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     # The order of decisions as the router has to see it, whatever the order of the touches was. In microseconds.
     handed_at: int | None = None  # `decided_at` of the newest handoff
     withdrawn_at: int | None = None  # `at` of the newest opt-out that the router was told of
+    merged: list[UUID] = []  # sorted: ids of contacts that turned out to be this person, and of those merged into them
+    merged_into: UUID | None = None  # the contact that this one lives on in; it holds nothing itself then
 
     @property
     def is_opted_out(self) -> bool:

@@ -1,6 +1,7 @@
 """The scorer's tables, as the migration creates them."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -34,6 +35,7 @@ contact = Table(
     Column("agreement", Integer, nullable=False),  # version that it was last decided under; 0: none
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("merged_into", UUID(as_uuid=True)),  # the contact that it lives on in; None: it is one of its own
     Index("contact_cools_at", "cools_at", postgresql_where=text("cools_at IS NOT NULL")),
     Index("contact_agreement", "agreement"),
     # Room for the next version of a row on its page: an update then touches no index.
@@ -56,7 +58,25 @@ touch = Table(
     Column("id", UUID(as_uuid=True), primary_key=True),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
-    Column("payload", LargeBinary, nullable=False),  # JSON of shared.events.touch.Touch
+    Column("payload", LargeBinary, nullable=False),  # JSON of shared.events.touch.Touch, as ingest made it
+    Column("suspect", Text),  # why the touches beside it make it suspect
+    Column("trusted", Boolean),  # what a person decided about it
+    Column("trusted_by", Text),
+    Column("trusted_at", DateTime(timezone=True)),
+)
+
+# What was merged, and how the contacts stood then, so that it can be undone. A row without `merged_at` is of a merge
+# that was undone before it was heard of, and is never made.
+merge = Table(
+    "merge",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("survivor", UUID(as_uuid=True), nullable=False),
+    Column("other", UUID(as_uuid=True), nullable=False),
+    Column("survivor_arming", LargeBinary),  # JSON of domain.arming.Arming; None: there was nothing to merge
+    Column("other_arming", LargeBinary),
+    Column("merged_at", DateTime(timezone=True)),
+    Column("unmerged_at", DateTime(timezone=True)),
 )
 
 agreement = Table(

@@ -17,6 +17,7 @@ from services.scorer.domain.engagement import engagement
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
+from services.scorer.domain.verdict import Judged
 from shared.events.feedback import Feedback, FeedbackKind
 from shared.events.handoff import ContactOptedOut
 from shared.events.touch import Touch
@@ -264,11 +265,11 @@ def test_an_agreement_with_other_prices() -> None:
     assert contact.handoffs() == []
     terms = Terms(2, agreement(changed(("points: 10,", "points: 30,"), ("touches: 8", "touches: 4"))))
 
-    decided = take_terms(ADA, contact.state, terms, at=NOON, touches=None)
+    decided = take_terms(ADA, contact.state, terms, at=NOON, history=None)
 
     assert [decision.reason for decision in decided if isinstance(decision, Handoff)] == ["threshold"]
     assert contact.state.agreement == 2
-    assert take_terms(ADA, contact.state, terms, at=NOON, touches=None) == []
+    assert take_terms(ADA, contact.state, terms, at=NOON, history=None) == []
 
 
 paths = st.sampled_from(
@@ -349,8 +350,14 @@ def test_counting_again_is_counting(touches: list[Touch]) -> None:
     again = Contact(*touches)
     again.state.counting = ""
 
-    take_terms(ADA, contact.state, TERMS, at=NOON, touches=None)
-    take_terms(ADA, again.state, TERMS, at=NOON, touches=sorted(touches, key=lambda touch: touch.id))
+    take_terms(ADA, contact.state, TERMS, at=NOON, history=None)
+    take_terms(
+        ADA,
+        again.state,
+        TERMS,
+        at=NOON,
+        history=[Judged(touch) for touch in sorted(touches, key=lambda touch: touch.id)],
+    )
 
     assert again.state.arming.kind is contact.state.arming.kind
     for rule, kept in contact.state.rules.items():
