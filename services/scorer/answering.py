@@ -3,9 +3,9 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,8 @@ from shared.clock import require_aware
 from shared.http.keys import Role
 from shared.http.problems import ProblemError
 from shared.postgres.engine import passes
+
+_T = TypeVar("_T")
 
 READERS = (Role.MARKETING, Role.SALES, Role.REP, Role.ADMIN)
 
@@ -44,10 +46,17 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def _telling_when_away(opening: AbstractAsyncContextManager[AsyncConnection]) -> AsyncIterator[AsyncConnection]:
+async def deciding() -> AsyncIterator[None]:
+    """Let the scorer do something in transactions of its own. Raises a 503 problem when the database is away."""
+    async with _telling_when_away(nullcontext()):
+        yield
+
+
+@asynccontextmanager
+async def _telling_when_away(opening: AbstractAsyncContextManager[_T]) -> AsyncIterator[_T]:
     try:
-        async with opening as connection:
-            yield connection
+        async with opening as opened:
+            yield opened
     except ProblemError:
         raise
     except Exception as error:

@@ -7,9 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.agreement_routes import create_agreement_routes
 from services.scorer.contact_routes import create_contact_routes
+from services.scorer.overruling import Overruling
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.touches import TouchStore
+from services.scorer.verdict_routes import create_verdict_routes
 from shared.clock import Clock
 from shared.http.keys import KeyRing
 
@@ -17,6 +19,7 @@ from shared.http.keys import KeyRing
 def create_router(
     engine: AsyncEngine,
     *,
+    overruling: Overruling,
     contacts: ContactStore,
     touches: TouchStore,
     agreements: AgreementStore,
@@ -29,6 +32,7 @@ def create_router(
     router.include_router(
         create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)
     )
+    router.include_router(create_verdict_routes(overruling, engine, agreements=agreements, keys=keys))
     router.include_router(
         create_agreement_routes(engine, agreements=agreements, keys=keys, clock=clock, on_activation=on_activation)
     )

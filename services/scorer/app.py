@@ -8,11 +8,17 @@ from sqlalchemy import text
 
 from services.scorer.api import create_router
 from services.scorer.handlers import Scorer
+from services.scorer.holding import Holding
+from services.scorer.judging import Judging
+from services.scorer.merging import Merging
+from services.scorer.overruling import Overruling
 from services.scorer.settings import ScorerSettings
 from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
+from services.scorer.telling import Telling
 from services.scorer.worker import measuring, once_readable, scoring_worker, sweeping
 from shared.platform import Platform
 from shared.postgres.engine import passes
@@ -28,14 +34,29 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     contacts, touches, agreements = ContactStore(), TouchStore(), AgreementStore()
+    judging = Judging(touches, settings.limits())
+    holding = Holding(engine, contacts)
+    telling = Telling(touches, outbox, platform.metrics)
     scorer = Scorer(
         engine,
         positions=positions,
-        outbox=outbox,
+        holding=holding,
+        judging=judging,
+        merging=Merging(contacts, touches, MergeStore(), judging),
+        telling=telling,
         contacts=contacts,
         touches=touches,
         agreements=agreements,
         metrics=platform.metrics,
+        clock=platform.clock,
+    )
+    overruling = Overruling(
+        engine,
+        holding=holding,
+        telling=telling,
+        contacts=contacts,
+        touches=touches,
+        agreements=agreements,
         clock=platform.clock,
     )
     scoring = scoring_worker(platform, scorer=scorer, positions=positions, settings=settings)
@@ -57,6 +78,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         name="scorer",
         router=create_router(
             engine,
+            overruling=overruling,
             contacts=contacts,
             touches=touches,
             agreements=agreements,

@@ -64,28 +64,36 @@ def create_contact_routes(
 
     @router.get("/{contact_id}")
     async def read_contact(request: Request, contact_id: UUID, as_of: AsOf = None) -> Response:
-        """Return a contact with its scores, and what is missing until it is ready."""
+        """Return a contact with its scores, and what is missing until it is ready.
+
+        Of a contact that was merged into another the other is returned, with its own `id`.
+        """
         require(keys, request, *READERS)
         instant = _instant(as_of, clock)
         async with reading(engine) as connection:
-            state = await contacts.read(connection, contact_id)
-            if state is None:
+            found = await contacts.find(connection, contact_id)
+            if found is None:
                 raise _unknown(contact_id)
+            contact_id, state = found
             terms = await terms_of(connection, state, await agreements.active(connection))
         return json_answer(show_contact(contact_id, state, terms, as_of=instant))
 
     @router.get("/{contact_id}/touches")
     async def list_touches(request: Request, contact_id: UUID, cursor: Cursor = None, limit: Limit = 50) -> Response:
-        """List what the contact did, newest first, with the rules that each touch meets."""
+        """List what the contact did, newest first, with the rules that each touch meets, and what speaks against it.
+
+        Of a contact that was merged into another the touches of the other are listed.
+        """
         require(keys, request, *READERS)
         before = instant_cursor(cursor)
         async with reading(engine) as connection:
-            found = await touches.page(connection, contact_id, before=before, limit=limit + 1)
-            if not found and await contacts.read(connection, contact_id) is None:
+            owner = await contacts.find(connection, contact_id)
+            if owner is None:
                 raise _unknown(contact_id)
+            found = await touches.page(connection, owner[0], before=before, limit=limit + 1)
             active = await agreements.active(connection)
-        shown = [show_touch(touch, active.terms if active else None) for touch in found[:limit]]
-        last = found[limit - 1] if len(found) > limit else None
+        shown = [show_touch(judged, active.terms if active else None) for judged in found[:limit]]
+        last = found[limit - 1].touch if len(found) > limit else None
         more = f"{last.occurred_at.isoformat()} {last.id}" if last else None
         return json_answer({"touches": shown, "next": encode_cursor(more)})
 

@@ -2,11 +2,17 @@
 
 ScorerError
 ├── ContactsRaced       retry: another process created one of the contacts first; nothing was written
+├── ContactsElsewhere   retry, holding these too: contacts that others were merged into; nothing was written
+├── ContactsMissing     retry, after creating them: contacts to merge that nothing is known of; nothing was written
+├── TouchMissing        refuse: the contact has no such touch
 └── AgreementError      refuse: told to the person who asked
     ├── AgreementMissing    there is no such version
     ├── HashMismatch        the signature is for another text than the version's
     └── AgreementClosed     the version was superseded
 """
+
+from collections.abc import Collection
+from uuid import UUID
 
 
 class ScorerError(Exception):
@@ -15,6 +21,26 @@ class ScorerError(Exception):
 
 class ContactsRaced(ScorerError):
     """Raised inside the transaction, which has to be rolled back and run again."""
+
+
+class ContactsElsewhere(ScorerError):
+    """Raised inside the transaction, which has to be rolled back and run again with these contacts held too."""
+
+    def __init__(self, ids: Collection[UUID]) -> None:
+        super().__init__(f"{len(ids)} more contacts have to be held.")
+        self.ids = ids
+
+
+class ContactsMissing(ScorerError):
+    """Raised inside the transaction, which has to be rolled back and run again once these contacts exist."""
+
+    def __init__(self, ids: Collection[UUID]) -> None:
+        super().__init__(f"{len(ids)} contacts have to be created.")
+        self.ids = ids
+
+
+class TouchMissing(ScorerError):
+    """Raised for a touch that is not in the history of the contact."""
 
 
 class AgreementError(ScorerError):

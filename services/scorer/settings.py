@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from services.scorer.domain.suspicion import Limits
 from shared.settings import Duration, SharedSettings
 
 
@@ -27,3 +28,28 @@ class ScorerSettings(SharedSettings):
         ge=timedelta(milliseconds=100),
         description="How often contacts are looked for that a new agreement has not been applied to.",
     )
+    suspect_after_delivery: Duration = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(0),
+        le=timedelta(minutes=10),
+        description="A link clicked sooner than this after the mail's delivery counts nothing; 0 switches that off.",
+    )
+    suspect_two_links_within: Duration = Field(
+        default=timedelta(seconds=1),
+        ge=timedelta(0),
+        le=timedelta(minutes=1),
+        description="Two distinct links clicked in less than this count nothing; 0 switches that off.",
+    )
+    suspect_three_links_within: Duration = Field(
+        default=timedelta(seconds=2),
+        ge=timedelta(0),
+        le=timedelta(minutes=1),
+        description="Three or more distinct links clicked in less than this count nothing; 0 switches that off.",
+    )
+
+    def limits(self) -> Limits:
+        """Return what nobody does by hand."""
+        return Limits(
+            after_delivery=self.suspect_after_delivery,
+            bursts=((2, self.suspect_two_links_within), (3, self.suspect_three_links_within)),
+        )

@@ -12,9 +12,9 @@ from services.scorer.domain.instants import from_micros, to_micros
 from services.scorer.domain.readiness import assess_now
 from services.scorer.domain.state import ContactState, campaign_of
 from services.scorer.domain.terms import Terms
+from services.scorer.domain.verdict import Judged
 from services.scorer.store.agreements import Version
 from shared.events.explanation import Part, Score
-from shared.events.touch import Touch
 
 
 def show_contact(contact_id: UUID, state: ContactState, terms: Terms | None, *, as_of: datetime) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def show_contact(contact_id: UUID, state: ContactState, terms: Terms | None, *, 
     shown: dict[str, Any] = {
         "id": contact_id,
         "aliases": state.aliases,
+        "merged": state.merged,
         "account": account if account["domain"] or account["traits"] else None,
         "traits": state.profile(),
         "opted_out": state.is_opted_out,
@@ -56,8 +57,21 @@ def show_contact(contact_id: UUID, state: ContactState, terms: Terms | None, *, 
     }
 
 
-def show_touch(touch: Touch, terms: Terms | None) -> dict[str, Any]:
-    """Return a touch with the rules of the agreement that it meets."""
+def show_touch(judged: Judged, terms: Terms | None) -> dict[str, Any]:
+    """Return a touch with the rules of the agreement that it meets, and what speaks against it.
+
+    `suspect` is null when nothing does and nobody decided anything; else `counts` tells what came of it.
+    """
+    touch = judged.touch
+    suspect = None
+    if judged.reason or judged.trusted is not None:
+        suspect = {
+            "reason": judged.reason or None,
+            "counts": not judged.suspect,
+            "overruled": judged.trusted is not None,
+            "by": judged.trusted_by,
+            "at": judged.trusted_at,
+        }
     summary = summarize(touch, terms)
     return {
         "id": touch.id,
@@ -74,6 +88,7 @@ def show_touch(touch: Touch, terms: Terms | None) -> dict[str, Any]:
         "campaign": touch.campaign,
         "properties": touch.properties,
         "rules": summary.rules,
+        "suspect": suspect,
     }
 
 

@@ -19,7 +19,7 @@ from shared.service import Worker
 from shared.stopping import wait_for_any
 
 GROUP = "scorer"
-TOPICS = (TopicName.TOUCHES, TopicName.FEEDBACK)
+TOPICS = (TopicName.TOUCHES, TopicName.FEEDBACK, TopicName.CONTACTS)
 
 SWEEP = 200  # contacts in one transaction
 _GAUGE_EVERY = timedelta(seconds=1)
@@ -29,7 +29,7 @@ _PAUSE = timedelta(seconds=1)
 def scoring_worker(
     platform: Platform, *, scorer: Scorer, positions: Positions, settings: ScorerSettings
 ) -> GroupWorker:
-    """Return the worker that reads touches and feedback as one of the group."""
+    """Return the worker that reads touches, feedback and merges as one of the group."""
     return GroupWorker(
         GROUP,
         TOPICS,

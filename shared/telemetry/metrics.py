@@ -51,6 +51,7 @@ class Metrics:
 
         # Scorer
         self.touches_counted = counter("touches_counted", "Touches scored for the first time.")
+        self.touches_suspect = counter("touches_suspect", "Touches that count nothing: a machine may have made them.")
         self.touches_repeated = counter("touches_repeated", "Touches seen before and ignored.")
         self.handoffs_decided = counter("handoffs_decided", "Contacts that became sales-ready.", "reason")
 

@@ -1,15 +1,17 @@
 """Scoring in plain code, to hold the scorer against: sums over all touches each time, nothing decays in place.
 
 It shares no code with the scorer but the agreement's values. It knows one agreement, no feedback, and of patterns
-what `fnmatch` does.
+what `fnmatch` does. `expected` follows touches one by one to the handoffs; `final` tells what is left in the end, after
+merges and verdicts on clicks, for which only the set of touches matters.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
+from uuid import UUID
 
 from shared.agreement.model import JOURNEY, Agreement, Condition
 from shared.events.touch import Touch
@@ -60,6 +62,66 @@ def expected(
         score = engagement(past, agreement, as_of)
         scores[contact] = 0.0 if is_out(past) else min(100.0, max(0.0, score))
     return scores, handoffs
+
+
+@dataclass
+class Final:
+    """What is known of one contact in the end."""
+
+    score: float
+    touches: int
+    suspect: dict[UUID, str]  # reasons by touch
+    opted_out: bool
+
+
+def final(touches: Iterable[Touch], agreement: Agreement, *, as_of: datetime) -> Final:
+    """Return what these touches of one contact, in any order and with repeats, come to."""
+    unique = {touch.id: touch for touch in touches}
+    suspect = suspicious(list(unique.values()))
+    past = Past()
+    everything = Past(list(unique.values()))
+    for touch in unique.values():
+        if touch.id not in suspect:
+            remember(past, touch, agreement)
+    out = is_out(everything)
+    score = 0.0 if out else min(100.0, max(0.0, engagement(past, agreement, as_of)))
+    return Final(score, sum(touch.type in {"track", "page", "screen"} for touch in past.touches), suspect, out)
+
+
+def suspicious(touches: list[Touch]) -> dict[UUID, str]:
+    """Return why clicks were made by a machine: each is held against all others, and bursts are tried one by one."""
+    found = {touch.id: touch.suspect for touch in touches if touch.suspect}
+    clicks = [touch for touch in touches if touch.name == "Email Link Clicked"]
+    for click in clicks:
+        mail = click.properties.get("email_id")
+        for other in touches:
+            same = mail is None or other.properties.get("email_id") in {None, mail}
+            soon = timedelta(0) <= click.occurred_at - other.occurred_at < timedelta(seconds=5)
+            if other.name == "Email Delivered" and same and soon:
+                found.setdefault(click.id, "clicked_at_delivery")
+        for first in clicks:
+            for links, within in ((2, 1), (3, 2)):
+                burst = [
+                    other
+                    for other in clicks
+                    if timedelta(0) <= other.occurred_at - first.occurred_at < timedelta(seconds=within)
+                    if "link_url" in other.properties
+                ]
+                if click in burst and len({other.properties["link_url"] for other in burst}) >= links:
+                    found.setdefault(click.id, "many_links_at_once")
+    return found
+
+
+def people(touches: Iterable[Touch], merges: Iterable[tuple[UUID, UUID]]) -> dict[UUID, list[Touch]]:
+    """Return the touches by the contact that they belong to, given the survivor and the other of each merge."""
+    into = {other: survivor for survivor, other in merges}
+    found: dict[UUID, list[Touch]] = {}
+    for touch in touches:
+        contact = touch.contact_id
+        while contact in into:
+            contact = into[contact]
+        found.setdefault(contact, []).append(touch)
+    return found
 
 
 def remember(past: Past, touch: Touch, agreement: Agreement) -> bool:

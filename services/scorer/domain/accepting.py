@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from shared.events.contact import ContactErased, ContactMessage, decode_contact
 from shared.events.feedback import Feedback, decode_feedback
 from shared.events.touch import Touch, decode_touches
 
@@ -41,6 +42,21 @@ def accept_feedback(value: bytes) -> Feedback | Unusable:
     if feedback.at.tzinfo is None:
         return Unusable(reason="malformed_feedback", message="`at` needs a time zone: append Z.", original=value)
     return feedback
+
+
+def accept_contact(value: bytes) -> ContactMessage | Unusable:
+    """Read a record of `contacts`."""
+    try:
+        message = decode_contact(value)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        return Unusable(reason="malformed_contact", message=str(error), original=value)
+    if message.at.tzinfo is None:
+        return Unusable(reason="malformed_contact", message="`at` needs a time zone: append Z.", original=value)
+    if not isinstance(message, ContactErased) and message.survivor == message.other:
+        return Unusable(
+            reason="malformed_contact", message="`survivor` and `other` have to be two contacts.", original=value
+        )
+    return message
 
 
 def _one_by_one(value: bytes) -> tuple[list[Touch], list[Unusable]]:

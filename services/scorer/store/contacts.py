@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.instants import from_micros
@@ -31,6 +31,14 @@ _INSERT = """
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::integer[])
     ON CONFLICT (id) DO NOTHING
     RETURNING id
+"""
+_CREATE = """
+    INSERT INTO scorer.contact (id, state, agreement) SELECT id, $2, 0 FROM unnest($1::uuid[]) AS id
+    ON CONFLICT (id) DO NOTHING
+"""
+_REMOVE_ALIASES = """
+    DELETE FROM scorer.alias USING unnest($1::text[], $2::text[]) AS gone (kind, value)
+    WHERE alias.kind = gone.kind AND alias.value = gone.value AND alias.contact_id = $3
 """
 _ADD_ALIASES = """
     INSERT INTO scorer.alias (kind, value, contact_id)
@@ -100,6 +108,29 @@ class ContactStore:
             kinds, values, ids = zip(*rows, strict=True)
             await connection.exec_driver_sql(_ADD_ALIASES, (kinds, values, ids))
 
+    async def create(self, connection: AsyncConnection, ids: Collection[UUID]) -> None:
+        """Make contacts that nothing is known of; those that exist stay what they are."""
+        await connection.exec_driver_sql(_CREATE, (_sorted(ids), encode_state(ContactState())))
+
+    async def merge(self, connection: AsyncConnection, contact_id: UUID, *, into: UUID | None) -> None:
+        """Note in which contact this one lives on, None for in itself."""
+        await connection.execute(update(contact).where(contact.c.id == contact_id).values(merged_into=into))
+
+    async def remove_aliases(self, connection: AsyncConnection, removed: Collection[Alias], contact_id: UUID) -> None:
+        """Let the contact not be found by the aliases any more."""
+        kept = [named for named in removed if "\0" not in named.value]
+        if kept:
+            columns = ([named.kind for named in kept], [named.value for named in kept], contact_id)
+            await connection.exec_driver_sql(_REMOVE_ALIASES, columns)
+
+    async def find(self, connection: AsyncConnection, contact_id: UUID) -> tuple[UUID, ContactState] | None:
+        """Return the contact, or the one that it lives on in."""
+        state = await self.read(connection, contact_id)
+        while state is not None and state.merged_into is not None:
+            contact_id = state.merged_into
+            state = await self.read(connection, contact_id)
+        return None if state is None else (contact_id, state)
+
     async def read(self, connection: AsyncConnection, contact_id: UUID) -> ContactState | None:
         """Return the state of one contact."""
         state = await connection.scalar(select(contact.c.state).where(contact.c.id == contact_id))
@@ -108,8 +139,9 @@ class ContactStore:
     async def page(
         self, connection: AsyncConnection, *, after: UUID | None, limit: int, email: str | None = None
     ) -> list[tuple[UUID, ContactState]]:
-        """Return contacts in the order of their ids, those with the address if one is given."""
-        statement = select(contact.c.id, contact.c.state).order_by(contact.c.id).limit(limit)
+        """Return contacts in the order of their ids, those with the address if one is given; no tombstones."""
+        statement = select(contact.c.id, contact.c.state).where(contact.c.merged_into.is_(None))
+        statement = statement.order_by(contact.c.id).limit(limit)
         if after is not None:
             statement = statement.where(contact.c.id > after)
         if email is not None:

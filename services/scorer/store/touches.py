@@ -1,13 +1,15 @@
 """Touches: the history of every contact, and the check that none counts twice."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.scorer.domain.verdict import Judged
 from services.scorer.store.tables import touch
 from shared.events.touch import Touch
 
@@ -23,17 +25,49 @@ _ADD = """
     )
     SELECT contact_id, id FROM given EXCEPT SELECT contact_id, id FROM added
 """
-_OF_CONTACTS = "SELECT contact_id, payload FROM scorer.touch WHERE contact_id = ANY($1::uuid[])"
+_OF_CONTACTS = """
+    SELECT contact_id, payload, suspect, trusted, trusted_by, trusted_at FROM scorer.touch
+    WHERE contact_id = ANY($1::uuid[])
+"""
+# A multirange is searched by halves: each contact's rows are gone through once, however many instants are asked for.
+_NEAR = """
+    SELECT kept.contact_id, payload, suspect, trusted, trusted_by, trusted_at
+    FROM (SELECT id, ranges::tstzmultirange FROM unnest($1::uuid[], $2::text[]) AS given (id, ranges)) AS asked
+    JOIN scorer.touch AS kept ON kept.contact_id = asked.id AND kept.occurred_at <@ asked.ranges
+"""
+_SUSPECT = """
+    UPDATE scorer.touch AS kept SET suspect = nullif(new.suspect, '')
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS new (contact_id, id, suspect)
+    WHERE kept.contact_id = new.contact_id AND kept.id = new.id
+"""
+# In the order of the key, as `_ADD` adds them: who moves and who adds the same touches never wait for each other.
+_COPY = """
+    INSERT INTO scorer.touch
+        (contact_id, id, occurred_at, received_at, payload, suspect, trusted, trusted_by, trusted_at)
+    SELECT $2, id, occurred_at, received_at, payload, suspect, trusted, trusted_by, trusted_at
+    FROM scorer.touch WHERE contact_id = $1 ORDER BY id
+    ON CONFLICT DO NOTHING
+"""
+_KEEP_DECIDED = """
+    UPDATE scorer.touch AS kept SET trusted = gone.trusted, trusted_by = gone.trusted_by, trusted_at = gone.trusted_at
+    FROM scorer.touch AS gone
+    WHERE gone.contact_id = $1 AND gone.trusted IS NOT NULL
+        AND kept.contact_id = $2 AND kept.id = gone.id AND kept.trusted IS NULL
+"""
+_DROP = "DELETE FROM scorer.touch WHERE contact_id = $1"
+_GIVE_BACK = "UPDATE scorer.touch SET contact_id = $2 WHERE contact_id = $1 AND id = ANY($3::uuid[])"
 _UNTIL = """
-    SELECT asked.number, kept.payload
+    SELECT asked.number, payload, suspect, trusted, trusted_by, trusted_at
     FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS asked (contact_id, until, number)
     CROSS JOIN LATERAL (
-        SELECT payload, occurred_at, id FROM scorer.touch
+        SELECT payload, suspect, trusted, trusted_by, trusted_at, occurred_at, id FROM scorer.touch
         WHERE touch.contact_id = asked.contact_id AND touch.received_at <= asked.until
         ORDER BY occurred_at DESC, id DESC LIMIT $3
     ) AS kept
     ORDER BY asked.number, kept.occurred_at DESC, kept.id DESC
 """
+
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Touch).decode
@@ -42,15 +76,21 @@ _decode = msgspec.json.Decoder(Touch).decode
 class TouchStore:
     """The rows of `scorer.touch`."""
 
-    async def add(self, connection: AsyncConnection, touches: Sequence[Touch]) -> set[tuple[UUID, UUID]]:
-        """Keep the touches, of which each is given once, and return (contact, touch) of those that were there."""
+    async def add(
+        self, connection: AsyncConnection, touches: Mapping[tuple[UUID, UUID], Touch]
+    ) -> set[tuple[UUID, UUID]]:
+        """Keep the touches, given by contact and id, and return (contact, touch) of those that were there.
+
+        The contact is that in whose history the touch belongs, whichever it was for when it was understood.
+        """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
-        ordered = sorted(touches, key=lambda touch: (touch.contact_id.int, touch.id.int))
+        keys = sorted(touches, key=lambda key: (key[0].int, key[1].int))
+        ordered = [touches[key] for key in keys]
         rows = await connection.exec_driver_sql(
             _ADD,
             (
-                [touch.contact_id for touch in ordered],
-                [touch.id for touch in ordered],
+                [contact_id for contact_id, _ in keys],
+                [touch_id for _, touch_id in keys],
                 [touch.occurred_at for touch in ordered],
                 [touch.received_at for touch in ordered],
                 [_encode(touch) for touch in ordered],
@@ -58,35 +98,89 @@ class TouchStore:
         )
         return {(row.contact_id, row.id) for row in rows}
 
-    async def of_contacts(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Touch]]:
+    async def of_contacts(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Judged]]:
         """Return all touches of the contacts, in any order."""
-        found: dict[UUID, list[Touch]] = {contact_id: [] for contact_id in ids}
+        found: dict[UUID, list[Judged]] = {contact_id: [] for contact_id in ids}
         if ids:
             for row in await connection.exec_driver_sql(_OF_CONTACTS, (list(ids),)):
-                found[row.contact_id].append(_decode(row.payload))
+                found[row.contact_id].append(_judged(row))
         return found
+
+    async def near(
+        self, connection: AsyncConnection, instants: Mapping[UUID, Collection[datetime]], *, reach: timedelta
+    ) -> dict[UUID, list[Judged]]:
+        """Return of each contact the touches that occurred no farther than `reach` from one of the instants."""
+        found: dict[UUID, list[Judged]] = {contact_id: [] for contact_id in instants}
+        ranges = ["{" + ",".join(_range(at, reach) for at in each) + "}" for each in instants.values()]
+        for row in await connection.exec_driver_sql(_NEAR, (list(instants), ranges)):
+            found[row.contact_id].append(_judged(row))
+        return found
+
+    async def suspect(self, connection: AsyncConnection, reasons: Mapping[tuple[UUID, UUID], str]) -> None:
+        """Keep why the touches beside a touch make it suspect, by contact and touch; "" when they do not."""
+        if reasons:
+            contacts, ids = zip(*reasons, strict=True)
+            await connection.exec_driver_sql(_SUSPECT, (contacts, ids, list(reasons.values())))
+
+    async def overrule(
+        self, connection: AsyncConnection, contact_id: UUID, touch_id: UUID, *, trusted: bool, by: str, at: datetime
+    ) -> bool:
+        """Keep what a person decided about a touch and tell whether that is new. The same again stays as said first."""
+        is_new = touch.c.trusted.is_distinct_from(trusted)
+        written = await connection.execute(
+            update(touch)
+            .where(touch.c.contact_id == contact_id, touch.c.id == touch_id, is_new)
+            .values(trusted=trusted, trusted_by=by, trusted_at=at)
+        )
+        return written.rowcount > 0
+
+    async def move(self, connection: AsyncConnection, contact_id: UUID, *, into: UUID) -> bool:
+        """Make all touches of a contact those of another; one that both have is kept once. Tell whether there were any.
+
+        The caller holds both contacts.
+        """
+        await connection.exec_driver_sql(_KEEP_DECIDED, (contact_id, into))
+        await connection.exec_driver_sql(_COPY, (contact_id, into))
+        return (await connection.exec_driver_sql(_DROP, (contact_id,))).rowcount > 0
+
+    async def give_back(
+        self, connection: AsyncConnection, contact_id: UUID, touches: Collection[UUID], *, to: UUID
+    ) -> None:
+        """Make some touches of a contact those of another, that has none. The caller holds both contacts."""
+        await connection.exec_driver_sql(_GIVE_BACK, (contact_id, to, list(touches)))
 
     async def received_until(
         self, connection: AsyncConnection, asked: Sequence[tuple[UUID, datetime]], *, limit: int
-    ) -> list[list[Touch]]:
+    ) -> list[list[Judged]]:
         """Return for each contact and instant the newest touches among those received until then, newest first."""
-        found: list[list[Touch]] = [[] for _ in asked]
+        found: list[list[Judged]] = [[] for _ in asked]
         if asked:
             contacts, instants = zip(*asked, strict=True)
             for row in await connection.exec_driver_sql(_UNTIL, (contacts, instants, limit)):
-                found[row.number - 1].append(_decode(row.payload))
+                found[row.number - 1].append(_judged(row))
         return found
 
     async def page(
         self, connection: AsyncConnection, contact_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
-    ) -> list[Touch]:
+    ) -> list[Judged]:
         """Return touches of a contact, newest first."""
         statement = (
-            select(touch.c.payload)
+            select(touch.c.payload, touch.c.suspect, touch.c.trusted, touch.c.trusted_by, touch.c.trusted_at)
             .where(touch.c.contact_id == contact_id)
             .order_by(touch.c.occurred_at.desc(), touch.c.id.desc())
             .limit(limit)
         )
         if before is not None:
             statement = statement.where(tuple_(touch.c.occurred_at, touch.c.id) < before)
-        return [_decode(payload) for payload in await connection.scalars(statement)]
+        return [_judged(row) for row in await connection.execute(statement)]
+
+
+def _judged(row: Any) -> Judged:
+    return Judged(_decode(row.payload), row.suspect or "", row.trusted, row.trusted_by, row.trusted_at)
+
+
+def _range(at: datetime, reach: timedelta) -> str:
+    at = at.astimezone(UTC)
+    first = at - reach if at - _EARLIEST > reach else _EARLIEST
+    last = at + reach if _LATEST - at > reach else _LATEST
+    return f"[{first.isoformat()},{last.isoformat()}]"

@@ -14,11 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.api import create_router
 from services.scorer.domain.state import ContactState
+from services.scorer.domain.suspicion import Limits
 from services.scorer.handlers import Scorer
+from services.scorer.holding import Holding
+from services.scorer.judging import Judging
+from services.scorer.merging import Merging
+from services.scorer.overruling import Overruling
 from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
+from services.scorer.telling import Telling
 from shared.events.feedback import Feedback, encode_feedback
 from shared.events.handoff import ContactOptedOut, HandoffReady, decode_handoff
 from shared.events.rejected import Rejected, decode_rejected
@@ -49,14 +56,29 @@ class Rig:
         self.positions = Positions(engine, tables.position, owner="test")
         self.outbox = Outbox(engine, tables.outbox, log)
         self.contacts, self.touches, self.agreements = ContactStore(), TouchStore(), AgreementStore()
+        judging = Judging(self.touches, Limits())
+        holding = Holding(engine, self.contacts)
+        telling = Telling(self.touches, self.outbox, self.metrics)
         self.scorer = Scorer(
             engine,
             positions=self.positions,
-            outbox=self.outbox,
+            holding=holding,
+            judging=judging,
+            merging=Merging(self.contacts, self.touches, MergeStore(), judging),
+            telling=telling,
             contacts=self.contacts,
             touches=self.touches,
             agreements=self.agreements,
             metrics=self.metrics,
+            clock=lambda: self.now,
+        )
+        overruling = Overruling(
+            engine,
+            holding=holding,
+            telling=telling,
+            contacts=self.contacts,
+            touches=self.touches,
+            agreements=self.agreements,
             clock=lambda: self.now,
         )
         keys = KeyRing(
@@ -65,6 +87,7 @@ class Rig:
         )
         router = create_router(
             engine,
+            overruling=overruling,
             contacts=self.contacts,
             touches=self.touches,
             agreements=self.agreements,
