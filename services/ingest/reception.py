@@ -33,7 +33,6 @@ from shared.telemetry.metrics import Metrics
 # SDKs that heed it wait this long; the others have a schedule of their own.
 RETRY_AFTER = timedelta(seconds=2)
 
-ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 _ACCEPTED = b'{"success":true}'
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -41,7 +40,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def accepted() -> Response:
     """Return the answer that every SDK takes for success."""
-    return Response(_ACCEPTED, media_type="application/json", headers=ANY_ORIGIN)
+    return Response(_ACCEPTED, media_type="application/json")
 
 
 class Reception:
@@ -52,17 +51,25 @@ class Reception:
     ) -> None:
         self.sources = sources
         self.clock = clock
+        self.max_body_bytes = settings.max_body_bytes
         self._log = log
         self._metrics = metrics
         self._settings = settings
         self._logger = structlog.get_logger()
 
-    def answering(self, accept: Handler) -> Handler:
-        """Return the handler with errors made into problems, and preflights answered."""
+    def answering(self, accept: Handler, *, methods: str = "POST, OPTIONS") -> Handler:
+        """Return the handler with errors made into problems, and pages of any origin let in."""
+        handle = self._with_problems(accept)
 
         async def answer(request: Request) -> Response:
-            if request.method == "OPTIONS":
-                return _options(request)
+            response = _options(request, methods) if request.method == "OPTIONS" else await handle(request)
+            response.headers.update(_any_origin(request))
+            return response
+
+        return answer
+
+    def _with_problems(self, accept: Handler) -> Handler:
+        async def handle(request: Request) -> Response:
             try:
                 return await accept(request)
             except Refused as refused:
@@ -88,10 +95,9 @@ class Reception:
             except ProblemError as error:
                 problem = error
             self._metrics.requests_refused.labels(problem.code).inc()
-            problem.headers.update(ANY_ORIGIN)
             return problem.response()
 
-        return answer
+        return handle
 
     async def body(self, request: Request, *, max_bytes: int | None = None) -> bytes:
         """Return the body, inflated. Raises BodyTooLarge above the limit, which is the setting's unless given."""
@@ -147,18 +153,31 @@ def _keys(request: Request, in_body: Sequence[str]) -> Iterator[str]:
     yield from filter(None, in_body)
 
 
-def _options(request: Request) -> Response:
+def _options(request: Request, methods: str) -> Response:
     """Answer a browser's preflight, and the handshake of CloudEvents' webhooks."""
     headers = {
-        **ANY_ORIGIN,
-        "Allow": "POST, OPTIONS",
-        "Access-Control-Allow-Methods": "POST, OPTIONS",
+        "Allow": methods,
+        "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": request.headers.get(
             "access-control-request-headers", "authorization, content-type"
         ),
         "Access-Control-Max-Age": "86400",
-        "Vary": "Access-Control-Request-Headers",
     }
     if origin := request.headers.get("webhook-request-origin"):
         headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
     return Response(status_code=204, headers=headers)
+
+
+def _any_origin(request: Request) -> dict[str, str]:
+    """Return the headers that let a page of any origin send and read the answer.
+
+    Browser SDKs send with credentials, for which a browser takes no `*`. Nothing here rests on cookies.
+    """
+    origin = request.headers.get("origin")
+    if origin is None:
+        return {"Access-Control-Allow-Origin": "*"}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Vary": "Origin, Access-Control-Request-Headers",
+    }

@@ -105,7 +105,7 @@ async def test_labels_that_lie(ingest: Ingest) -> None:
 
 
 async def test_a_browser_of_another_origin(ingest: Ingest) -> None:
-    """Its preflight is granted, and it may read the answer, be it a refusal."""
+    """Its preflight is granted, and it may read the answer, be it a refusal, also where its SDK sends credentials."""
     headers = {
         "Origin": "https://shop.example",
         "Access-Control-Request-Method": "POST",
@@ -113,12 +113,15 @@ async def test_a_browser_of_another_origin(ingest: Ingest) -> None:
     }
     preflight = await ingest.client.options("/v1/t", headers=headers)
     refusal = await ingest.post("/v1/t", b"{", headers={"Origin": "https://shop.example"})
+    accepted = await ingest.post("/v1/t", {"writeKey": WEB_KEY}, headers={"Origin": "https://shop.example"})
 
-    assert preflight.status_code == 204
-    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert (preflight.status_code, refusal.status_code, accepted.status_code) == (204, 400, 200)
+    for answer in (preflight, refusal, accepted):
+        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert "Origin" in answer.headers["vary"]
     assert preflight.headers["access-control-allow-headers"] == "authorization,content-type"
     assert "POST" in preflight.headers["access-control-allow-methods"]
-    assert refusal.headers["access-control-allow-origin"] == "*"
 
 
 async def test_the_handshake_of_cloudevents(ingest: Ingest) -> None:
