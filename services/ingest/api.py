@@ -6,14 +6,26 @@ The paths are plain Starlette routes: nothing per event happens before the answe
 from fastapi import APIRouter
 
 from services.ingest.cloudevents_api import cloudevents_routes
+from services.ingest.posthog_api import CAPTURE_PATHS, posthog_routes
 from services.ingest.reception import Reception
 from services.ingest.segment_api import segment_routes
+from services.ingest.snowplow_api import PAYLOAD_PATH, PIXEL_PATHS, snowplow_routes
+
+# Where a page without scripts, or a mail, sends by asking for something.
+ALSO_BY_GET = frozenset({*CAPTURE_PATHS, *PIXEL_PATHS, PAYLOAD_PATH})
 
 
 def create_router(reception: Reception) -> APIRouter:
     """Make the routes, each with and without a slash at its end: a redirect would lose what was posted."""
+    routes = {
+        **segment_routes(reception),
+        **cloudevents_routes(reception),
+        **posthog_routes(reception),
+        **snowplow_routes(reception),
+    }
     router = APIRouter()
-    for path, handler in {**segment_routes(reception), **cloudevents_routes(reception)}.items():
+    for path, handler in routes.items():
+        methods = ["GET", "HEAD", "POST", "OPTIONS"] if path in ALSO_BY_GET else ["POST", "OPTIONS"]
         for spelling in (path, f"{path}/"):
-            router.add_route(spelling, handler, methods=["POST", "OPTIONS"])
+            router.add_route(spelling, handler, methods=methods)
     return router

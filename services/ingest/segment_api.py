@@ -39,7 +39,7 @@ def _segment(reception: Reception, intake: Intake) -> Handler:
     async def accept(request: Request) -> Response:
         body = await reception.body(request)
         envelope = opened(body)
-        source = reception.source(request, in_body=[envelope.write_key])
+        source = reception.source(request, in_body=envelope.write_keys)
         await reception.store(request, body, events=envelope.events, source=source, intake=intake)
         return accepted()
 

@@ -53,8 +53,9 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user: str = ""
     email: str = ""
     anonymous: str = ""
+    other: str = ""  # one more anonymous id, as weak as the first
     previous: str = ""  # of an alias call: the name that the contact had before
-    aliases: tuple[Alias, ...] = ()  # the first three, the strongest first; made here, not given
+    aliases: tuple[Alias, ...] = ()  # of all but `previous`, the strongest first; made here, not given
 
     def __post_init__(self) -> None:
         """Make the aliases once: every step needs them."""
@@ -63,6 +64,8 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             aliases += (Alias("email", self.email),)
         if self.anonymous:
             aliases += (Alias("anonymous", self.anonymous),)
+        if self.other and self.other != self.anonymous:
+            aliases += (Alias("anonymous", self.other),)
         msgspec.structs.force_setattr(self, "aliases", aliases)
 
 

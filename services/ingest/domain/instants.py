@@ -8,14 +8,20 @@ between the first two is right even on a wrong clock:
 A phone an hour ahead says: happened 13:00:00, sent 13:00:10; received 12:00:10. It happened at 12:00:00.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.ingest.domain.rejection import Reason, Refused
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = re.compile(r"[0-9]{1,15}")
+
 
 def read_instant(value: Any) -> datetime:
-    """Read an ISO 8601 instant; one without a zone is UTC. Raises Refused."""
+    """Read an ISO 8601 instant; one without a zone is UTC. What was read before stays. Raises Refused."""
+    if isinstance(value, datetime):
+        return value
     if isinstance(value, str):
         try:
             instant = datetime.fromisoformat(value.strip())
@@ -23,6 +29,17 @@ def read_instant(value: Any) -> datetime:
         except (ValueError, OverflowError):
             pass
     raise Refused(Reason.BAD_TIMESTAMP, f"{_shown(value)} is not a time in ISO 8601, such as 2026-03-01T10:00:00.000Z.")
+
+
+def read_milliseconds(value: Any) -> datetime:
+    """Read an instant given in milliseconds since 1970, as a number or a text. Raises Refused."""
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    if _DIGITS.fullmatch(text):
+        try:
+            return _EPOCH + timedelta(milliseconds=int(text))
+        except OverflowError:
+            pass
+    raise Refused(Reason.BAD_TIMESTAMP, f"{_shown(value)} is not a time in milliseconds since 1970.")
 
 
 def occurred_at(

@@ -25,7 +25,7 @@ class Reason(StrEnum):
     UNKNOWN_TYPE = "unknown_type", "Its type is not one of track, page, screen, identify, group and alias."
     NO_EVENT_NAME = "no_event_name", "It is a track call without the name of an event."
     NO_IDENTIFIER = "no_identifier", "Nothing in it names a contact; placeholders such as `null` name nobody."
-    BAD_TIMESTAMP = "bad_timestamp", "Its time is not in ISO 8601."
+    BAD_TIMESTAMP = "bad_timestamp", "Its time is not one in the form of its protocol."
     EVENT_TOO_LARGE = "event_too_large", "It is larger than TANDEM_MAX_EVENT_BYTES."
     TOO_DEEP = "too_deep", "Its objects and lists are nested too deeply."
     NUL_CHARACTER = "nul_character", "A text in it holds the character NUL, which PostgreSQL cannot keep."

@@ -1,9 +1,11 @@
-"""The body of a request: gzip or not, and never more of it than the limit."""
+"""The body of a request: compressed or not, and never more of it than the limit."""
 
 import zlib
 
 GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+# What deflate begins with as SDKs send it; no JSON does, and no base64.
+_ZLIB_MAGIC = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_EITHER_WINDOW = 32 + zlib.MAX_WBITS
 
 
 class BodyError(Exception):
@@ -23,13 +25,13 @@ def inflate(body: bytes, *, max_bytes: int) -> bytes:
 
     Inflates at most `max_bytes`, so that a small body cannot fill the memory. Raises BodyTooLarge, BodyNotGzip.
     """
-    if not body.startswith(GZIP_MAGIC):
+    if not body.startswith((GZIP_MAGIC, *_ZLIB_MAGIC)):
         if len(body) > max_bytes:
             raise BodyTooLarge
         return body
     inflated = bytearray()
-    while body.startswith(GZIP_MAGIC):  # gzip allows several members one after the other
-        stream = zlib.decompressobj(_GZIP_WINDOW)
+    while True:
+        stream = zlib.decompressobj(_EITHER_WINDOW)
         try:
             inflated += stream.decompress(body, max_bytes + 1 - len(inflated))
         except zlib.error as error:
@@ -39,4 +41,5 @@ def inflate(body: bytes, *, max_bytes: int) -> bytes:
         if not stream.eof:
             raise BodyNotGzip("the data ends too early")
         body = stream.unused_data
-    return bytes(inflated)
+        if not body.startswith(GZIP_MAGIC):  # which allows several members one after the other
+            return bytes(inflated)

@@ -14,10 +14,10 @@ _ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}")
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """An acceptable request: how many events it holds, and the write key in it, if any."""
+    """An acceptable request: how many events it holds, and the write keys in it."""
 
     events: int
-    write_key: str = ""
+    write_keys: tuple[str, ...] = ()
 
 
 class _Batch(msgspec.Struct, frozen=True):
@@ -29,7 +29,41 @@ class _Call(msgspec.Struct, frozen=True):
     writeKey: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
 
+NONE = msgspec.Raw()
+
+
+class _PosthogToken(msgspec.Struct, frozen=True):
+    token: msgspec.Raw = NONE
+
+
+class _PosthogItem(msgspec.Struct, frozen=True):
+    api_key: msgspec.Raw = NONE
+    token: msgspec.Raw = NONE
+    people_token: msgspec.Raw = msgspec.field(default=NONE, name="$token")
+    uuid: msgspec.Raw = NONE
+    properties: _PosthogToken | None = None
+
+
+class _PosthogBody(msgspec.Struct, frozen=True):
+    batch: list[msgspec.Raw] | None = None
+    api_key: msgspec.Raw = NONE
+    token: msgspec.Raw = NONE
+    people_token: msgspec.Raw = msgspec.field(default=NONE, name="$token")
+
+
+class _Payload(msgspec.Struct, frozen=True):
+    data: list[msgspec.Raw]
+
+
+class _App(msgspec.Struct, frozen=True):
+    aid: msgspec.Raw = NONE
+
+
 _batches = msgspec.json.Decoder(_Batch)
+_posthog_bodies = msgspec.json.Decoder(_PosthogBody)
+_posthog_items = msgspec.json.Decoder(_PosthogItem)
+_payloads = msgspec.json.Decoder(_Payload)
+_apps = msgspec.json.Decoder(_App)
 _calls = msgspec.json.Decoder(_Call)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _texts = msgspec.json.Decoder(str)
@@ -41,12 +75,66 @@ def open_batch(body: bytes) -> Envelope:
     batch = decode(_batches, repaired(body))
     if not batch.batch:
         raise Refused(Reason.EMPTY_BATCH, "Send at least one event in `batch`.")
-    return Envelope(len(batch.batch), _text(batch.writeKey))
+    return Envelope(len(batch.batch), _keys(batch.writeKey))
 
 
 def open_call(body: bytes) -> Envelope:
     """Open a single call in Segment's form. Raises Refused."""
-    return Envelope(1, _text(decode(_calls, repaired(body)).writeKey))
+    return Envelope(1, _keys(decode(_calls, repaired(body)).writeKey))
+
+
+def open_posthog(body: bytes) -> Envelope:
+    """Open what PostHog's SDKs send, unwrapped: one event, a list, or a batch. Raises Refused."""
+    body = repaired(body)
+    if body.lstrip()[:1] == b"[":
+        return _posthog_list(decode(_lists, body))
+    batch = decode(_posthog_bodies, body)
+    keys = _keys(batch.api_key, batch.token, batch.people_token)
+    if batch.batch is None:
+        return Envelope(1, keys or _posthog_keys(body))
+    inside = _posthog_list(batch.batch)
+    return Envelope(inside.events, keys or inside.write_keys)
+
+
+def _posthog_list(events: list[msgspec.Raw]) -> Envelope:
+    if not events:
+        raise Refused(Reason.EMPTY_BATCH, "Send at least one event.")
+    keys = next(filter(None, map(_posthog_keys, events)), ())
+    return Envelope(len(events), keys)
+
+
+def _posthog_keys(event: bytes | msgspec.Raw) -> tuple[str, ...]:
+    try:
+        item = _posthog_items.decode(event)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ()  # the worker says what is wrong with it
+    return _keys(item.api_key, item.token, item.people_token, item.properties.token if item.properties else NONE)
+
+
+def posthog_ids(body: bytes) -> list[str]:
+    """Return the ids of the events in an opened batch, of those that have one."""
+    batch = _posthog_bodies.decode(repaired(body)).batch or []
+    found: list[str] = []
+    for event in batch:
+        try:
+            found += _keys(_posthog_items.decode(event).uuid)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    return found
+
+
+def open_snowplow(body: bytes) -> Envelope:
+    """Open a payload of Snowplow's trackers; each app id in it may be the key. Raises Refused."""
+    events = decode(_payloads, repaired(body)).data
+    if not events:
+        raise Refused(Reason.EMPTY_BATCH, "Send at least one event in `data`.")
+    keys: dict[str, None] = {}
+    for event in events:
+        try:
+            keys.update(dict.fromkeys(_keys(_apps.decode(event).aid)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue  # the worker says what is wrong with it
+    return Envelope(len(events), tuple(keys))
 
 
 def open_cloudevents(body: bytes, intake: Intake, *, content_type: str) -> Envelope:
@@ -98,10 +186,12 @@ def _unquoted(value: bytes) -> bytes:
     return re.sub(rb"\\(.)", rb"\1", value[1:-1])
 
 
-def _text(raw: msgspec.Raw) -> str:
-    if not bytes(raw):
-        return ""
-    try:
-        return _texts.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+def _keys(*texts: msgspec.Raw) -> tuple[str, ...]:
+    """Return those that are texts and not empty."""
+    keys = []
+    for raw in texts:
+        try:
+            keys.append(_texts.decode(raw) if bytes(raw) else "")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return tuple(filter(None, keys))

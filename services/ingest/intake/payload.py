@@ -32,7 +32,7 @@ def decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         message = str(error)
-        if " - at `$" in message:
+        if " - at `$" in message or message.startswith("Object missing"):
             raise Refused(Reason.WRONG_TYPE, f"{message}.") from None
         raise Refused(Reason.NOT_AN_OBJECT, f"{message}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ from services.ingest.domain.consent import consents
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.instants import read_instant
 from services.ingest.domain.rejection import Reason, Refused, Rejection
-from services.ingest.intake import cloudevents, segment
+from services.ingest.intake import cloudevents, posthog, segment, snowplow
 from services.ingest.intake.fields import TYPES, Limits
 from services.ingest.intake.payload import repaired
 from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, Place, read_attempt, read_place
@@ -20,6 +20,9 @@ KIND_HEADER = "tandem-kind"
 INTAKE_HEADER = "tandem-intake"
 CONSENT_HEADER = "tandem-consent"
 RECEIVED_AT_HEADER = "tandem-received-at"
+SENT_AT_HEADER = "tandem-sent-at"  # where a request said so beside its body
+QUERY_HEADER = "tandem-query"  # where a query string goes with the body
+USER_AGENT_HEADER = "tandem-user-agent"  # of the request, where it may be the person's own
 TRACE_HEADER = "traceparent"
 
 FOREIGN_SOURCE = "kafka"  # of records that another producer wrote without saying who it is
@@ -44,6 +47,9 @@ class Intake(StrEnum):
     CLOUDEVENTS_STRUCTURED = "cloudevents.structured"
     CLOUDEVENTS_BINARY = "cloudevents.binary"
     CLOUDEVENTS_BATCH = "cloudevents.batch"
+    POSTHOG = "posthog"
+    SNOWPLOW_PAYLOAD = "snowplow.payload"
+    SNOWPLOW_QUERY = "snowplow.query"
 
 
 def text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
@@ -112,6 +118,15 @@ def _read_items(value: bytes, headers: Mapping[str, str], origin: Origin, limits
                 return cloudevents.read_batch(body, origin, limits)
             case Intake.CLOUDEVENTS_BINARY:
                 return [cloudevents.read_binary(body, headers, origin, limits)]
+            case Intake.POSTHOG:
+                sent_at = headers.get(SENT_AT_HEADER, "")
+                return posthog.read_events(body, sent_at=sent_at, origin=origin, limits=limits)
+            case Intake.SNOWPLOW_PAYLOAD:
+                query, agent = headers.get(QUERY_HEADER, ""), headers.get(USER_AGENT_HEADER, "")
+                return snowplow.read_payload(body, query=query, user_agent=agent, origin=origin, limits=limits)
+            case Intake.SNOWPLOW_QUERY:
+                agent = headers.get(USER_AGENT_HEADER, "")
+                return [snowplow.read_query(body, user_agent=agent, origin=origin, limits=limits)]
             case call:
                 return [segment.read_call(body, TYPES[call.removeprefix("segment.")], origin, limits)]
     except Refused as refused:

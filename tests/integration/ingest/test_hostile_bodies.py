@@ -49,6 +49,7 @@ REFUSALS = [
     Refusal(400, "not_an_object", b"5", "/v1/events"),
     Refusal(400, "wrong_type", b'{"batch": {}}'),
     Refusal(400, "wrong_type", b'{"batch": null}'),
+    Refusal(400, "wrong_type", b'{"events": []}'),
     Refusal(400, "wrong_type", b"{}", "/v1/events", {**KEY, "ce-id": "%ff"}),
     Refusal(400, "empty_batch", b'{"batch": []}'),
     Refusal(400, "batch_too_long", json.dumps({"batch": [{}] * 2501}).encode()),
@@ -56,6 +57,7 @@ REFUSALS = [
     Refusal(400, "too_deep", b'{"a":' * 90_000, "/v1/track"),
     Refusal(400, "invalid_gzip", b"\x1f\x8bgarbage and more of it"),
     Refusal(400, "invalid_gzip", gzip.compress(b'{"batch": [{}]}')[:-6]),
+    Refusal(400, "body_too_large", b"x" * 512_001, "/com.snowplowanalytics.snowplow/tp2"),
     Refusal(401, "unauthorized", b'{"batch": [{}]}', headers={}),
     Refusal(401, "unauthorized", b'{"batch": [{}], "writeKey": "wk_unknown"}', headers={}),
     Refusal(401, "unauthorized", b'{"batch": [{}], "writeKey": {"a": 1}}', headers={}),
@@ -65,6 +67,7 @@ REFUSALS = [
     Refusal(413, "body_too_large", json.dumps({"batch": [{**GOOD, "name": "x" * 2_000_000}]}).encode()),
     Refusal(413, "body_too_large", bomb()),
     Refusal(415, "unsupported_format", b"\x00", "/v1/events", {**KEY, "Content-Type": "application/cloudevents+avro"}),
+    Refusal(415, "unsupported_format", b"\x28\xb5\x2f\xfd", "/batch/", {**KEY, "Content-Encoding": "zstd"}),
 ]
 
 # Told by other tests: they need a log that is away, and a client that hangs up.

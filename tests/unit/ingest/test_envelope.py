@@ -13,10 +13,25 @@ from hypothesis import strategies as st
 from services.ingest.domain.rejection import Refused
 from services.ingest.intake.body import BodyError, BodyNotGzip, BodyTooLarge, inflate
 from services.ingest.intake.credentials import header_keys
-from services.ingest.intake.envelope import attributes_of, cloudevents_form, open_batch, open_call
+from services.ingest.intake.envelope import (
+    attributes_of,
+    cloudevents_form,
+    open_batch,
+    open_call,
+    open_posthog,
+    open_snowplow,
+    posthog_ids,
+)
 from services.ingest.intake.record import Intake
 
 LIMIT = 1000
+
+
+def test_deflate() -> None:
+    """It is told by its first bytes, too."""
+    assert inflate(zlib.compress(b'{"a":1}'), max_bytes=LIMIT) == b'{"a":1}'
+    with pytest.raises(BodyTooLarge):
+        inflate(zlib.compress(b"x" * (LIMIT + 1)), max_bytes=LIMIT)
 
 
 def test_gzip_in_several_members() -> None:
@@ -86,11 +101,45 @@ def test_keys_in_the_authorization_header(header: str, keys: list[str]) -> None:
 
 def test_the_write_key_in_the_body() -> None:
     """It is read where it is a text."""
-    assert open_batch(b'{"batch":[1,2],"writeKey":"wk"}').write_key == "wk"
+    assert open_batch(b'{"batch":[1,2],"writeKey":"wk"}').write_keys == ("wk",)
     assert open_batch(b'{"batch":[1,2],"writeKey":"wk"}').events == 2
-    assert open_call(b'{"writeKey":5}').write_key == ""
-    assert open_call(b'{"writeKey":"\xff"}').write_key == ""
-    assert open_call(b"{}").write_key == ""
+    assert open_call(b'{"writeKey":5}').write_keys == ()
+    assert open_call(b'{"writeKey":"\xff"}').write_keys == ()
+    assert open_call(b"{}").write_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "events", "keys"),
+    [
+        (b'{"api_key":"k","batch":[{"token":"other"},1]}', 2, ("k",)),
+        (b'{"token":"k","batch":[1]}', 1, ("k",)),
+        (b'{"batch":[5,{"properties":{"token":"k"}},{"api_key":"other"}]}', 3, ("k",)),
+        (b'[{"event":"x"},{"api_key":"k"}]', 2, ("k",)),
+        (b'{"event":"x","properties":{"token":"k"}}', 1, ("k",)),
+        (b'{"event":"x","api_key":"k","token":"other"}', 1, ("k", "other")),
+        (b'{"$token":"k","$distinct_id":"u"}', 1, ("k",)),
+        (b'{"event":"x","api_key":5,"properties":[]}', 1, ()),
+        (b'\xef\xbb\xbf {"event":"\\ud83d","api_key":"k"}', 1, ("k",)),
+    ],
+)
+def test_the_key_in_a_body_of_posthog(body: bytes, events: int, keys: tuple[str, ...]) -> None:
+    """The request's own comes first, else that of the first event with one."""
+    envelope = open_posthog(body)
+
+    assert (envelope.events, envelope.write_keys) == (events, keys)
+
+
+def test_the_ids_in_a_body_of_posthog() -> None:
+    """Those that are texts."""
+    assert posthog_ids(b'{"batch":[{"uuid":"a"},{"uuid":5},7,{},{"uuid":"b"}]}') == ["a", "b"]
+    assert posthog_ids(b'{"event":"x"}') == []
+
+
+def test_the_app_ids_of_snowplow() -> None:
+    """Each of them may be the key."""
+    envelope = open_snowplow(b'{"schema":"x","data":[{"aid":"a"},{"aid":"b"},{"aid":"a"},{"aid":null},5,{}]}')
+
+    assert (envelope.events, envelope.write_keys) == (6, ("a", "b"))
 
 
 @given(
@@ -99,7 +148,7 @@ def test_the_write_key_in_the_body() -> None:
 )
 def test_any_envelope(body: bytes) -> None:
     """It is opened or refused, nothing else."""
-    for opened in (open_batch, open_call):
+    for opened in (open_batch, open_call, open_posthog, open_snowplow):
         with suppress(Refused):
             assert opened(body).events >= 1
 

@@ -24,6 +24,8 @@ from tests.unit.ingest.reading import LIMITS, RECEIVED_AT, read
 
 STRICT = msgspec.structs.replace(LIMITS, max_event_bytes=1)  # refuses everything that can be told apart
 SEGMENT = {"tandem-intake": "segment.batch", "tandem-source": "website"}
+POSTHOG = {"tandem-intake": "posthog", "tandem-sent-at": "2026-03-01T08:00:20+00:00"}
+SNOWPLOW = {"tandem-intake": "snowplow.payload", "tandem-query": "page=Over", "tandem-user-agent": "Mozilla/5.0"}
 CLOUDEVENTS = {"tandem-intake": "cloudevents.batch", "tandem-source": "website"}
 
 
@@ -89,6 +91,30 @@ def test_an_item_of_a_batch_of_cloudevents() -> None:
         replayed, headers = again(rejected)
 
         assert read(replayed, headers) == [event]
+
+
+CAPTURED = [{"event": "x", "distinct_id": "u", "timestamp": "2026-03-01T08:00:00Z"}] * 2
+VIEWED = [{"e": "pv", "duid": "d", "url": "https://acme.example/", "tv": "js-4"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (CAPTURED[0], POSTHOG),
+        (CAPTURED, POSTHOG),
+        ({"batch": CAPTURED}, POSTHOG),
+        ({"batch": CAPTURED, "sent_at": "2026-03-01T08:00:10Z"}, POSTHOG),
+        ({"batch": CAPTURED, "sent_at": {"a": 10**30}}, POSTHOG),
+        ({"data": VIEWED}, SNOWPLOW),
+    ],
+)
+def test_an_item_of_another_protocol(body: Any, headers: dict[str, str]) -> None:
+    """What the request said for all of them still holds."""
+    value = json.dumps(body).encode()
+    for event, rejected in zip(read(value, headers), kept(value, headers), strict=True):
+        replayed, more = again(rejected)
+
+        assert read(replayed, more) == [event]
 
 
 def test_what_fails_again_is_the_same_rejection() -> None:
