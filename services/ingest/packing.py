@@ -1,7 +1,6 @@
 """Touches and rejections as records."""
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,9 +10,7 @@ from services.ingest.domain.event import Origin
 from services.ingest.domain.rejection import Rejection
 from services.ingest.intake.record import RECEIVED_AT_HEADER, SOURCE_HEADER, TRACE_HEADER
 from shared.events.rejected import ATTEMPT_HEADER, MAX_ATTEMPTS, PLACE_HEADER, Place, encode_rejected, reject
-from shared.events.touch import Touch, encode_touches
-from shared.ids import ContactId
-from shared.log.placement import partition_of
+from shared.events.touch import Touch, encode_touches, touches_partition
 from shared.log.records import Headers, Record
 from shared.postgres.outbox import MESSAGE_ID_HEADER
 
@@ -30,7 +27,7 @@ def pack_touches(touches: Iterable[tuple[Touch, str | None]], *, partitions: int
     groups: dict[tuple[int, str | None], list[bytes]] = {}
     for touch, traceparent in touches:
         trace = traceparent if traceparent and int(traceparent[-2:], 16) & _SAMPLED else None
-        group = _partition(ContactId(touch.contact_id), partitions), trace
+        group = touches_partition(touch.contact_id, partitions), trace
         groups.setdefault(group, []).append(encode_touches(touch))
     return [
         Record(value=value, partition=partition, headers=((TRACE_HEADER, trace.encode()),) if trace else ())
@@ -73,11 +70,6 @@ def _lists(encoded: list[bytes]) -> Iterable[bytes]:
         chunk.append(one)
         size += len(one) + 1
     yield b"[" + b",".join(chunk) + b"]"
-
-
-@lru_cache(maxsize=100_000)
-def _partition(contact: ContactId, partitions: int) -> int:
-    return partition_of(str(contact).encode(), partitions)
 
 
 def pack_replay(row: Row[Any], *, partition: int | None) -> Record:

@@ -1,7 +1,6 @@
 """The touch as it travels from ingest to the scorer.
 
-A record on `touches` is a JSON list of touches whose contacts all belong to the record's partition
-(murmur2 of the 36 characters of the contact id).
+A record on `touches` is a JSON list of touches whose contacts all belong to the record's partition.
 
 `gc=False`: what came from JSON holds no cycles, and thousands of touches at once are much for the collector to walk.
 """
@@ -78,6 +77,12 @@ class Touch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 TouchBatch = list[Touch]
+
+
+def touches_partition(contact_id: UUID, partitions: int) -> int:
+    """Return the partition of a contact's touches. Its id is a hash already; hashing it again costs each touch 5 µs."""
+    return contact_id.int % partitions
+
 
 encode_touches = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(TouchBatch)

@@ -82,7 +82,12 @@ class Outbox:
         self._table = table
         self._log = log
         self._written = asyncio.Event()
-        self._lock_key = derived_id("outbox", table.schema).int & 0x7FFF_FFFF_FFFF_FFFF
+        lock_key = derived_id("outbox", table.schema).int & 0x7FFF_FFFF_FFFF_FFFF
+        # Built once: these run for every message.
+        self._put = insert(table).on_conflict_do_nothing(index_elements=["id"])
+        self._wait_for_turn = select(func.pg_advisory_xact_lock(lock_key))
+        self._next = select(table).order_by(table.c.ordinal).limit(RELAY_BATCH)
+        self._delete = delete(table).where(table.c.ordinal == func.any(bindparam("relayed", type_=ARRAY(BigInteger))))
 
     async def put(self, connection: AsyncConnection, messages: Sequence[OutboxMessage]) -> None:
         """Write the messages in the caller's transaction; an id already waiting is kept once.
@@ -91,7 +96,7 @@ class Outbox:
         """
         if messages:
             await connection.execute(
-                insert(self._table).on_conflict_do_nothing(index_elements=["id"]),
+                self._put,
                 [
                     {
                         "id": message.id,
@@ -123,18 +128,16 @@ class Outbox:
         One relay at a time works for a service, so messages of one key stay in order; the others wait for their turn.
         Raises LogUnavailable with the messages kept.
         """
-        table = self._table.c
         async with self._engine.begin() as connection:
-            await connection.execute(select(func.pg_advisory_xact_lock(self._lock_key)))
-            rows = (await connection.execute(select(self._table).order_by(table.ordinal).limit(RELAY_BATCH))).all()
+            await connection.execute(self._wait_for_turn)
+            rows = (await connection.execute(self._next)).all()
             by_topic: dict[str, list[Record]] = defaultdict(list)
             for row in rows:
                 by_topic[row.topic].append(_record(row))
             for topic, records in by_topic.items():
                 await self._log.append(topic, records)
             if rows:
-                relayed = bindparam("relayed", [row.ordinal for row in rows], ARRAY(BigInteger))
-                await connection.execute(delete(self._table).where(table.ordinal == func.any(relayed)))
+                await connection.execute(self._delete, {"relayed": [row.ordinal for row in rows]})
         return len(rows)
 
     async def relay(self, stopping: asyncio.Event) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.log.errors import PositionLost, PositionOutside
 from shared.log.records import Batch, Claim, Partition
@@ -53,6 +54,7 @@ class Positions:
         self._engine = engine
         self._table = table
         self._owner = owner
+        self._advance = _advance(table)
 
     async def claim(self, group: str, partition: Partition, earliest: int, end: int) -> Claim:
         """Take the partition over and return where to read on. Raises PositionOutside."""
@@ -81,30 +83,16 @@ class Positions:
 
     async def advance(self, connection: AsyncConnection, batches: Sequence[Batch]) -> None:
         """Move the positions past the batches: the first statement of their transaction. Raises PositionLost."""
-        position = self._table.c
-        steps = (
-            func.unnest(
-                bindparam("groups", [batch.group for batch in batches], ARRAY(Text)),
-                bindparam("topics", [batch.partition.topic for batch in batches], ARRAY(Text)),
-                bindparam("partitions", [batch.partition.number for batch in batches], ARRAY(Integer)),
-                bindparam("epochs", [batch.epoch for batch in batches], ARRAY(BigInteger)),
-                bindparam("olds", [batch.position for batch in batches], ARRAY(BigInteger)),
-                bindparam("news", [batch.next_position for batch in batches], ARRAY(BigInteger)),
-            )
-            .table_valued("consumer_group", "topic", "partition", "epoch", "old", "new", name="step")
-            .render_derived()
-        )
         moved = await connection.execute(
-            update(self._table)
-            .where(
-                position.consumer_group == steps.c.consumer_group,
-                position.topic == steps.c.topic,
-                position.partition == steps.c.partition,
-                position.owner_epoch == steps.c.epoch,
-                position.next_offset == steps.c.old,
-            )
-            .values(next_offset=steps.c.new, updated_at=func.now())
-            .returning(position.topic, position.partition)
+            self._advance,
+            {
+                "groups": [batch.group for batch in batches],
+                "topics": [batch.partition.topic for batch in batches],
+                "partitions": [batch.partition.number for batch in batches],
+                "epochs": [batch.epoch for batch in batches],
+                "olds": [batch.position for batch in batches],
+                "news": [batch.next_position for batch in batches],
+            },
         )
         kept = {Partition(row.topic, row.partition) for row in moved}
         lost = [batch.partition for batch in batches if batch.partition not in kept]
@@ -129,3 +117,32 @@ class Positions:
                 )
             )
             return {Partition(row.topic, row.partition): row.next_offset for row in rows}
+
+
+def _advance(table: Table) -> ReturningUpdate[tuple[str, int]]:
+    """Build the statement once: every batch of every service begins with it."""
+    position = table.c
+    steps = (
+        func.unnest(
+            bindparam("groups", type_=ARRAY(Text)),
+            bindparam("topics", type_=ARRAY(Text)),
+            bindparam("partitions", type_=ARRAY(Integer)),
+            bindparam("epochs", type_=ARRAY(BigInteger)),
+            bindparam("olds", type_=ARRAY(BigInteger)),
+            bindparam("news", type_=ARRAY(BigInteger)),
+        )
+        .table_valued("consumer_group", "topic", "partition", "epoch", "old", "new", name="step")
+        .render_derived()
+    )
+    return (
+        update(table)
+        .where(
+            position.consumer_group == steps.c.consumer_group,
+            position.topic == steps.c.topic,
+            position.partition == steps.c.partition,
+            position.owner_epoch == steps.c.epoch,
+            position.next_offset == steps.c.old,
+        )
+        .values(next_offset=steps.c.new, updated_at=func.now())
+        .returning(position.topic, position.partition)
+    )

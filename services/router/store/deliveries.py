@@ -18,6 +18,8 @@ from services.router.store import tables
 
 _delivery = tables.delivery.c
 
+_CREATE = insert(tables.delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint"])
+
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
@@ -42,7 +44,7 @@ class DeliveryStore:
         """Make deliveries that are due at once; one that is there already stays as it is."""
         if deliveries:
             await connection.execute(
-                insert(tables.delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint"]),
+                _CREATE,
                 [
                     {
                         "id": delivery.id,

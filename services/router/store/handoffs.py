@@ -22,6 +22,15 @@ _OPTED_OUT: ColumnElement[bool] = literal_column(
     "EXISTS (SELECT FROM router.opted_out o WHERE o.contact_id = handoff.contact_id)"
 )
 
+# Built once: each is run for every handoff. States stand in the text, so that partial indexes serve a generic plan.
+_INSERT_NEW = insert(tables.handoff).on_conflict_do_nothing(index_elements=["id"]).returning(_OPTED_OUT)
+_OPEN_COUNTS = (
+    select(_handoff.rep, func.count())
+    .where(_handoff.state.in_([literal_column(f"'{state}'") for state in sorted(OPEN)]))
+    .group_by(_handoff.rep)
+)
+_SAVE_STEPS = insert(tables.handoff_event)
+
 
 @dataclass(frozen=True, slots=True)
 class NewHandoff:
@@ -60,7 +69,6 @@ class HandoffStore:
 
     async def insert_new(self, connection: AsyncConnection, handoffs: Sequence[NewHandoff], *, now: datetime) -> bool:
         """Put those that are new in the queue; return whether any contact of theirs ever opted out."""
-        statement = insert(tables.handoff).on_conflict_do_nothing(index_elements=["id"]).returning(_OPTED_OUT)
         unique = {handoff.ready.id: handoff for handoff in reversed(handoffs)}
         rows = [
             {
@@ -75,7 +83,7 @@ class HandoffStore:
             }
             for handoff in unique.values()
         ]
-        return any(await connection.scalars(statement, rows)) if rows else False
+        return any(await connection.scalars(_INSERT_NEW, rows)) if rows else False
 
     async def opt_out(self, connection: AsyncConnection, contacts: Iterable[tuple[UUID, datetime]]) -> None:
         """Remember that the contacts want to be left alone; the newest word of a contact counts."""
@@ -126,16 +134,14 @@ class HandoffStore:
 
     async def open_counts(self, connection: AsyncConnection) -> dict[str, int]:
         """Return how many open handoffs each rep has."""
-        rows = await connection.execute(
-            select(_handoff.rep, func.count()).where(_handoff.state.in_(list(OPEN))).group_by(_handoff.rep)
-        )
+        rows = await connection.execute(_OPEN_COUNTS)
         return {rep: count for rep, count in rows if rep is not None}
 
     async def save_steps(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
         """Append the steps to the history."""
         if steps:
             await connection.execute(
-                insert(tables.handoff_event),
+                _SAVE_STEPS,
                 [
                     {
                         "handoff_id": step.handoff_id,

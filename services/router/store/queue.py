@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ARRAY, Integer, Text, Uuid, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, DateTime, Integer, Text, Uuid, bindparam, func, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -14,6 +14,43 @@ from services.router.store import tables
 from services.router.store.handoffs import read_ready
 
 _handoff = tables.handoff.c
+
+# Built once: each is run for every handoff.
+_WAITING = (
+    select(tables.handoff)
+    .where(
+        _handoff.state == literal_column(f"'{State.READY}'"),  # in the text, as the partial index has it
+        or_(
+            _handoff.pool == func.any(bindparam("pools", type_=ARRAY(Text))),
+            _handoff.team_version.is_distinct_from(bindparam("team_version", type_=Integer)),
+        ),
+    )
+    .order_by(_handoff.decided_at, _handoff.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_given = (
+    func.unnest(
+        bindparam("ids", type_=ARRAY(Uuid)),
+        bindparam("pools", type_=ARRAY(Text)),
+        bindparam("versions", type_=ARRAY(Integer)),
+        bindparam("reps", type_=ARRAY(Text)),
+    )
+    .table_valued("id", "pool", "version", "rep", name="given")
+    .render_derived()
+)
+_SAVE_ASSIGNED = (
+    update(tables.handoff)
+    .where(_handoff.id == _given.c.id)
+    .values(
+        state=State.ASSIGNED,
+        state_since=bindparam("now", type_=DateTime(timezone=True)),
+        pool=_given.c.pool,
+        team_version=_given.c.version,
+        rep=_given.c.rep,
+        assignments=_handoff.assignments + 1,
+        steps=_handoff.steps + 1,
+    )
+)
 
 
 class QueueStore:
@@ -26,15 +63,7 @@ class QueueStore:
         self, connection: AsyncConnection, *, pools: Sequence[str], team_version: int, limit: int
     ) -> list[Waiting]:
         """Return what waits in these pools, or for a pool under this version of the team; oldest first."""
-        rows = await connection.execute(
-            select(tables.handoff)
-            .where(
-                _handoff.state == State.READY,
-                or_(_handoff.pool.in_(list(pools)), _handoff.team_version.is_distinct_from(team_version)),
-            )
-            .order_by(_handoff.decided_at, _handoff.id)
-            .limit(limit)
-        )
+        rows = await connection.execute(_WAITING, {"pools": list(pools), "team_version": team_version, "most": limit})
         return [
             Waiting(
                 id=row.id,
@@ -63,28 +92,15 @@ class QueueStore:
         self, connection: AsyncConnection, assigned: Sequence[Assignment], *, now: datetime
     ) -> None:
         """Give the handoffs to their reps."""
-        given = (
-            func.unnest(
-                bindparam("ids", [item.handoff.id for item in assigned], ARRAY(Uuid)),
-                bindparam("pools", [item.decision.route.pool for item in assigned], ARRAY(Text)),
-                bindparam("versions", [item.decision.team_version for item in assigned], ARRAY(Integer)),
-                bindparam("reps", [item.rep for item in assigned], ARRAY(Text)),
-            )
-            .table_valued("id", "pool", "version", "rep", name="given")
-            .render_derived()
-        )
         await connection.execute(
-            update(tables.handoff)
-            .where(_handoff.id == given.c.id)
-            .values(
-                state=State.ASSIGNED,
-                state_since=now,
-                pool=given.c.pool,
-                team_version=given.c.version,
-                rep=given.c.rep,
-                assignments=_handoff.assignments + 1,
-                steps=_handoff.steps + 1,
-            )
+            _SAVE_ASSIGNED,
+            {
+                "ids": [item.handoff.id for item in assigned],
+                "pools": [item.decision.route.pool for item in assigned],
+                "versions": [item.decision.team_version for item in assigned],
+                "reps": [item.rep for item in assigned],
+                "now": now,
+            },
         )
 
     async def save_queued(self, connection: AsyncConnection, queued: Sequence[Queued]) -> None:

@@ -15,6 +15,8 @@ from services.router.store import tables
 
 _NOT_IN_DOCUMENT = ("version", "owed")
 
+_LOCK = select(tables.team).with_for_update()  # built once: every assignment begins with it
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
@@ -45,7 +47,7 @@ class TeamStore:
 
         Take it before any handoff is locked, so that nobody waits in a circle.
         """
-        return _team((await connection.execute(select(tables.team).with_for_update())).one())
+        return _team((await connection.execute(_LOCK)).one())
 
     async def save(self, connection: AsyncConnection, team: Team, *, by: str, now: datetime) -> None:
         """Replace the team."""

@@ -25,6 +25,10 @@ Side = Literal["marketing", "sales"]
 Status = Literal["draft", "active", "superseded"]
 
 _ACTIVE_LOCK = derived_id("scorer.agreement.active").int & 0x7FFF_FFFF_FFFF_FFFF
+
+# Built once: every batch begins with them.
+_HOLD = select(func.pg_advisory_xact_lock_shared(_ACTIVE_LOCK))
+_ACTIVE = select(agreement.c.version, agreement.c.activated_at).where(agreement.c.status == "active")
 _PROPOSE_LOCK = derived_id("scorer.agreement.propose").int & 0x7FFF_FFFF_FFFF_FFFF
 
 
@@ -68,16 +72,12 @@ class AgreementStore:
 
     async def hold_active(self, connection: AsyncConnection) -> Active | None:
         """Return the active agreement, which stays active until the transaction ends."""
-        await connection.execute(select(func.pg_advisory_xact_lock_shared(_ACTIVE_LOCK)))
+        await connection.execute(_HOLD)
         return await self.active(connection)
 
     async def active(self, connection: AsyncConnection) -> Active | None:
         """Return the agreement that is active now."""
-        row = (
-            await connection.execute(
-                select(agreement.c.version, agreement.c.activated_at).where(agreement.c.status == "active")
-            )
-        ).one_or_none()
+        row = (await connection.execute(_ACTIVE)).one_or_none()
         if row is None:
             return None
         return Active(await self.terms(connection, row.version), row.activated_at)

@@ -24,9 +24,8 @@ from services.ingest.store.tables import alias, metadata, pending_merge, positio
 from services.ingest.worker import GROUP, TOPICS
 from shared.clock import utc_now
 from shared.events.topics import TopicName
-from shared.events.touch import Alias
+from shared.events.touch import Alias, touches_partition
 from shared.ids import ContactId, contact_id, touch_id
-from shared.log.placement import partition_of
 from shared.log.protocol import EventLog
 from shared.log.records import Record
 from shared.postgres.engine import open_engine
@@ -82,7 +81,7 @@ async def test_where_touches_lie(ingest: Ingest) -> None:
     for record in records:
         for number, touch in enumerate(touches):
             if f'"{touch.id}"'.encode() in record.value:
-                assert record.partition.number == partition_of(str(touch.contact_id).encode(), 4), number
+                assert record.partition.number == touches_partition(touch.contact_id, 4), number
 
 
 async def test_a_sampled_trace(ingest: Ingest) -> None:

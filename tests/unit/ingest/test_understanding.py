@@ -13,9 +13,8 @@ from services.ingest.domain.identity import Person
 from services.ingest.domain.understanding import touch_of
 from services.ingest.intake.record import origin_of
 from services.ingest.packing import MAX_TOUCHES_BYTES, pack_touches
-from shared.events.touch import Alias, Campaign, Touch, TouchType, decode_touches
+from shared.events.touch import Alias, Campaign, Touch, TouchType, decode_touches, touches_partition
 from shared.ids import ContactId, contact_id, touch_id
-from shared.log.placement import partition_of
 from tests.unit.ingest.reading import RECEIVED_AT, read_batch, read_one
 from tests.unit.ingest.test_record import calls
 
@@ -178,7 +177,7 @@ def test_records_of_touches() -> None:
     for record in records:
         assert len(record.value) <= MAX_TOUCHES_BYTES
         for one in decode_touches(record.value):
-            assert partition_of(str(one.contact_id).encode(), 3) == record.partition
+            assert touches_partition(one.contact_id, 3) == record.partition
             found.append(one)
     assert len(found) == 61
     assert [record.headers for record in records if record.headers] == [(("traceparent", sampled.encode()),)]
