@@ -42,7 +42,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         watch=Watch(honeypot_paths=settings.honeypot_paths, user_agents=settings.bot_user_agents),
         slice_events=settings.understand_events,
     )
-    worker = understanding_worker(platform, understanding=understanding, positions=positions)
+    worker = understanding_worker(platform, understanding=understanding, positions=positions, settings=settings)
     rejections, replays = RejectionStore(platform.engine), ReplayStore(platform.engine)
     replaying = Replaying(
         platform.engine,

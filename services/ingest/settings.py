@@ -31,6 +31,12 @@ class IngestSettings(SharedSettings):
         le=timedelta(days=1),
         description="How far ahead of its receipt an event may claim to have happened; beyond, its receipt counts.",
     )
+    understand_members: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="Members of its consumer group that a process is: one computes while another waits for the log.",
+    )
     understand_events: int = Field(
         default=5_000, ge=1, le=50_000, description="Events whose aliases are looked up in one transaction."
     )

@@ -2,6 +2,7 @@
 
 from services.ingest.handlers import Understanding
 from services.ingest.keeping import Keeping
+from services.ingest.settings import IngestSettings
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker
 from shared.platform import Platform
@@ -12,8 +13,10 @@ KEEPING_GROUP = "ingest.rejected"
 TOPICS = (TopicName.EVENTS_WEB, TopicName.EVENTS_CAMPAIGN)
 
 
-def understanding_worker(platform: Platform, *, understanding: Understanding, positions: Positions) -> GroupWorker:
-    """Return the worker that reads `events.*` as one of the group."""
+def understanding_worker(
+    platform: Platform, *, understanding: Understanding, positions: Positions, settings: IngestSettings
+) -> GroupWorker:
+    """Return the worker that reads `events.*` as part of the group."""
     return GroupWorker(
         GROUP,
         TOPICS,
@@ -22,6 +25,7 @@ def understanding_worker(platform: Platform, *, understanding: Understanding, po
         handle=understanding.handle,
         set_aside=understanding.set_aside,
         metrics=platform.metrics,
+        members=settings.understand_members,
     )
 
 

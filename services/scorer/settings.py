@@ -18,6 +18,12 @@ class ScorerSettings(SharedSettings):
         le=50_000,
         description="Records scored in one transaction; one that reaches 3 MiB, some 5,000 touches, ends sooner.",
     )
+    score_members: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="Members of its consumer group that a process is: one computes while another waits for PostgreSQL.",
+    )
     cooling_every: Duration = Field(
         default=timedelta(seconds=10),
         ge=timedelta(milliseconds=100),

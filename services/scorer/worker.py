@@ -39,6 +39,7 @@ def scoring_worker(
         set_aside=scorer.set_aside,
         metrics=platform.metrics,
         max_records=settings.score_records,
+        members=settings.score_members,
     )
 
 

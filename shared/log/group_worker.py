@@ -1,4 +1,4 @@
-"""A worker that is one member of a consumer group: how every service consumes."""
+"""Members of a consumer group: how every service consumes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,11 @@ HUNG_AFTER = timedelta(minutes=3)  # without a round of the loop; the longest wa
 
 
 class GroupWorker:
-    """Joins the group when it is run, and leaves it when it is stopped, so that others take over at once."""
+    """Joins the group when it is run, and leaves it when it is stopped, so that others take over at once.
+
+    A process may be several `members`: while one waits for the database, another has the processor. Each has partitions
+    of its own, so nothing else changes.
+    """
 
     def __init__(
         self,
@@ -26,6 +30,7 @@ class GroupWorker:
         set_aside: SetAside,
         metrics: Metrics,
         max_records: int = 5000,
+        members: int = 1,
     ) -> None:
         self._group = group
         self._topics = topics
@@ -35,13 +40,32 @@ class GroupWorker:
         self._set_aside = set_aside
         self._metrics = metrics
         self._max_records = max_records
-        self._consuming: ConsumerWorker | None = None
+        self._members = members
+        self._consuming: dict[int, ConsumerWorker] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until told to stop. Raises TopicMissing."""
+        members = [asyncio.create_task(self._run_member(number, stopping)) for number in range(self._members)]
+        try:
+            await asyncio.gather(*members)  # the first failure ends them all
+        finally:
+            for member in members:
+                member.cancel()
+            await asyncio.gather(*members, return_exceptions=True)
+
+    def missing(self) -> tuple[str, ...]:
+        """Return a line while a member is not consuming: for readiness."""
+        return () if len(self._consuming) == self._members else ("the worker has not joined its group",)
+
+    def hung(self) -> tuple[str, ...]:
+        """Return a line when a member's loop has not come round for long: for liveness."""
+        idle = max((monotonic() - member.last_progress for member in self._consuming.values()), default=0.0)
+        return (f"the worker has not moved for {idle:.0f} s",) if idle > HUNG_AFTER.total_seconds() else ()
+
+    async def _run_member(self, number: int, stopping: asyncio.Event) -> None:
         async with self._log.consume(self._group, self._topics, self._claim) as consumer:
-            self._consuming = ConsumerWorker(
-                self._group,
+            self._consuming[number] = ConsumerWorker(
+                f"{self._group}-{number + 1}" if number else self._group,
                 consumer,
                 handle=self._handle,
                 set_aside=self._set_aside,
@@ -49,17 +73,6 @@ class GroupWorker:
                 max_records=self._max_records,
             )
             try:
-                await self._consuming.run(stopping)
+                await self._consuming[number].run(stopping)
             finally:
-                self._consuming = None
-
-    def missing(self) -> tuple[str, ...]:
-        """Return a line while the worker is not consuming: for readiness."""
-        return () if self._consuming else ("the worker has not joined its group",)
-
-    def hung(self) -> tuple[str, ...]:
-        """Return a line when the loop has not come round for long: for liveness."""
-        if self._consuming is None:
-            return ()
-        idle = monotonic() - self._consuming.last_progress
-        return (f"the worker has not moved for {idle:.0f} s",) if idle > HUNG_AFTER.total_seconds() else ()
+                del self._consuming[number]
