@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from services.cli_client import CLIENT_VARIABLES, agreement, receive, send, team
+from services.cli_contact import contact
 from services.cli_rejected import rejected
 from services.terminal import call, fail, out, problems
 
@@ -27,6 +28,7 @@ app.command()(receive)
 app.add_typer(agreement, name="agreement")
 app.add_typer(team, name="team")
 app.add_typer(rejected, name="rejected")
+app.add_typer(contact, name="contact")
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 

@@ -60,6 +60,21 @@ class TandemClient:
         """Have rejections read again."""
         return await self._call("POST", "/v1/rejected/replay", json=dict(wanted))
 
+    async def merges(self, contact: str) -> list[Any]:
+        """Return the merges that a contact took part in, newest first."""
+        found: list[Any] = []
+        query = {"contact": contact}
+        while True:
+            page = await self.get("/v1/merges", **query)
+            found += page["merges"]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+    async def undo_merge(self, merge: str) -> Any:
+        """Take a merge back."""
+        return await self._call("POST", f"/v1/merges/{merge}/undo")
+
     async def get(self, path: str, **query: Any) -> Any:
         """Return what is at the path."""
         return await self._call("GET", path, params=query)

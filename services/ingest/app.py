@@ -8,22 +8,29 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.api import create_router
 from services.ingest.describing import described
+from services.ingest.domain.identity import Caps
 from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
+from services.ingest.identifying import Identifying
 from services.ingest.intake.fields import Limits
 from services.ingest.keeping import Keeping
+from services.ingest.merge_routes import create_merge_routes
 from services.ingest.reception import Reception
 from services.ingest.rejected_api import RejectedRoutes
 from services.ingest.replaying import Replaying
 from services.ingest.settings import IngestSettings
+from services.ingest.settling import Settling
 from services.ingest.sources import SourceDirectory
 from services.ingest.store.aliases import Aliases
+from services.ingest.store.merges import Merges
 from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
+from services.ingest.store.tables import outbox as outbox_table
 from services.ingest.store.tables import position
-from services.ingest.worker import TOPICS, keeping_worker, understanding_worker
+from services.ingest.worker import TOPICS, keeping_worker, measuring, settling_worker, understanding_worker
 from shared.platform import Platform
 from shared.postgres.engine import passes
+from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
 from shared.service import Service
 
@@ -32,13 +39,24 @@ from shared.service import Service
 async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIterator[Service]:
     """Open the service on the platform; nothing is read or written before it runs."""
     positions = Positions(platform.engine, position, owner=platform.owner)
-    understanding = Understanding(
-        log=platform.log,
-        aliases=Aliases(platform.engine),
-        positions=positions,
+    outbox = Outbox(platform.engine, outbox_table, platform.log)
+    merges = Merges(platform.engine, outbox)
+    identifying = Identifying(
+        aliases=Aliases(platform.engine, merges),
+        caps=Caps(anonymous=settings.max_anonymous_ids),
         metrics=platform.metrics,
         clock=platform.clock,
-        limits=Limits(max_event_bytes=settings.max_event_bytes, allowed_skew=settings.allowed_skew),
+    )
+    understanding = Understanding(
+        log=platform.log,
+        identifying=identifying,
+        positions=positions,
+        metrics=platform.metrics,
+        limits=Limits(
+            max_event_bytes=settings.max_event_bytes,
+            allowed_skew=settings.allowed_skew,
+            placeholders=frozenset(text.lower() for text in settings.placeholder_ids),
+        ),
         watch=Watch(honeypot_paths=settings.honeypot_paths, user_agents=settings.bot_user_agents),
         slice_events=settings.understand_events,
     )
@@ -81,6 +99,9 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
             asked=replaying.announce,
         ).router()
     )
+    router.include_router(
+        create_merge_routes(merges, keys=platform.keys, metrics=platform.metrics, clock=platform.clock)
+    )
     yield Service(
         name="ingest",
         router=router,
@@ -90,6 +111,9 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
             "keeping": keeping.run,
             "replaying": replaying.run,
             "forgetting": replaying.sweep,
+            "settling": settling_worker(Settling(platform.engine, identifying)),
+            "outbox": outbox.relay,
+            "gauges": measuring(platform, outbox),
         },
         readiness=readiness,
         liveness=lambda: (*worker.hung(), *keeping.hung()),
@@ -108,7 +132,7 @@ class _Schema:
             return ()
         try:
             async with self._engine.connect() as connection:
-                self._found = bool(await connection.scalar(text("SELECT to_regclass('ingest.alias') IS NOT NULL")))
+                self._found = bool(await connection.scalar(text("SELECT to_regclass('ingest.outbox') IS NOT NULL")))
         except Exception as error:
             if not passes(error):
                 raise

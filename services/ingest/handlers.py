@@ -1,22 +1,21 @@
 """From raw records to touches: understand, identify, publish; and only then move on.
 
-Aliases are committed before a touch that rests on them is published, and the position moves after both. A crash at any
-line repeats the batch: its aliases are found as they were linked, so the same touches are published under the same ids.
+Aliases and merges are committed before a touch that rests on them is published, and the position moves after both. A
+crash at any line repeats the batch: its aliases are found as they were linked, so the same touches are published under
+the same ids; under another contact only if the first one was merged into it meanwhile, of which the scorer is told.
 """
 
 import asyncio
 from collections.abc import Sequence
 
 from services.ingest.domain.event import Event, Origin
-from services.ingest.domain.identity import Person, decide, wanted
 from services.ingest.domain.rejection import Reason, Rejection
 from services.ingest.domain.suspicion import Watch
 from services.ingest.domain.understanding import touch_of
+from services.ingest.identifying import Identifying
 from services.ingest.intake.fields import Limits
 from services.ingest.intake.record import UNKEPT, origin_of, read_record, text_headers
 from services.ingest.packing import pack_rejection, pack_touches
-from services.ingest.store.aliases import Aliases
-from shared.clock import Clock
 from shared.events.topics import TopicName
 from shared.log.protocol import EventLog
 from shared.log.records import Batch, Record, StoredRecord
@@ -33,19 +32,17 @@ class Understanding:
         self,
         *,
         log: EventLog,
-        aliases: Aliases,
+        identifying: Identifying,
         positions: Positions,
         metrics: Metrics,
-        clock: Clock,
         limits: Limits,
         watch: Watch,
         slice_events: int,
     ) -> None:
         self._log = log
-        self._aliases = aliases
+        self._identifying = identifying
         self._positions = positions
         self._metrics = metrics
-        self._clock = clock
         self._limits = limits
         self._watch = watch
         self._slice_events = slice_events
@@ -91,7 +88,9 @@ class Understanding:
     async def _publish(self, events: Sequence[tuple[Event, Origin]]) -> None:
         if not events:
             return
-        people = await self._identify(events)
+        people = await self._identifying.identify(
+            [event.names for event, _ in events], [origin.received_at for _, origin in events]
+        )
         touches = [
             (touch_of(event, origin, person, sign=self._watch.sign_of(event)), origin.traceparent)
             for (event, origin), person in zip(events, people, strict=True)
@@ -99,14 +98,6 @@ class Understanding:
         partitions = await self._log.partition_count(TopicName.TOUCHES)
         await self._log.append(TopicName.TOUCHES, pack_touches(touches, partitions=partitions))
         self._metrics.touches_published.inc(len(touches))
-
-    async def _identify(self, events: Sequence[tuple[Event, Origin]]) -> Sequence[Person]:
-        names = [event.names for event, _ in events]
-        aliases = wanted(names)
-        while True:
-            decision = decide(names, await self._aliases.load(aliases))
-            if await self._aliases.save(decision, self._clock()):
-                return decision.people
 
     async def _reject(self, rejections: Sequence[tuple[Reason, Record]]) -> None:
         await self._log.append(TopicName.EVENTS_REJECTED, [record for _, record in rejections])

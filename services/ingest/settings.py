@@ -55,3 +55,13 @@ class IngestSettings(SharedSettings):
     replay_rate: int = Field(
         default=500, ge=1, le=100_000, description="Rejections replayed in a second, by all processes together."
     )
+    placeholder_ids: Listed = Field(
+        default=(),
+        description="User and anonymous ids that name nobody, as test,demo-user, besides those that are known as such.",
+    )
+    max_anonymous_ids: int = Field(
+        default=500,
+        ge=1,
+        le=5_000,
+        description="Anonymous ids of one contact; beyond, events keep their contact and no more ids are linked to it.",
+    )

@@ -1,16 +1,32 @@
-"""The workers of ingest: one understands what was accepted, one keeps what could not be used."""
+"""What ingest does without being asked.
+
+It understands what was accepted, keeps what could not be used, settles pairs of old, and watches its outbox.
+"""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
 
 from services.ingest.handlers import Understanding
 from services.ingest.keeping import Keeping
 from services.ingest.settings import IngestSettings
+from services.ingest.settling import SETTLED_AT_ONCE, Settling
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker
 from shared.platform import Platform
+from shared.postgres.engine import passes
+from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
+from shared.service import Worker
+from shared.stopping import wait_for_any
 
 GROUP = "ingest"
 KEEPING_GROUP = "ingest.rejected"
 TOPICS = (TopicName.EVENTS_WEB, TopicName.EVENTS_CAMPAIGN)
+
+_SETTLE_EVERY = timedelta(minutes=1)  # while processes of a release without merges are still running
+_GAUGE_EVERY = timedelta(seconds=1)
 
 
 def understanding_worker(
@@ -41,3 +57,39 @@ def keeping_worker(platform: Platform, *, keeping: Keeping, positions: Positions
         metrics=platform.metrics,
         max_records=1_000,
     )
+
+
+def settling_worker(settling: Settling) -> Worker:
+    """Return the worker that decides on the pairs that an earlier release has kept."""
+
+    async def run(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            settled = 0
+            try:
+                settled = await settling.settle()
+            except Exception as error:
+                if not passes(error):
+                    raise
+                structlog.get_logger().warning("settling.waits", reason=str(error))
+            if settled < SETTLED_AT_ONCE:
+                await wait_for_any(stopping, timeout=_SETTLE_EVERY)
+
+    return run
+
+
+def measuring(platform: Platform, outbox: Outbox) -> Worker:
+    """Return a worker that keeps the outbox's gauges true."""
+
+    async def run(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                waiting, oldest = await outbox.waiting(platform.clock())
+            except Exception as error:
+                if not passes(error):
+                    raise
+            else:
+                platform.metrics.outbox_waiting.labels(GROUP).set(waiting)
+                platform.metrics.outbox_oldest_seconds.labels(GROUP).set(oldest.total_seconds())
+            await wait_for_any(stopping, timeout=_GAUGE_EVERY)
+
+    return run

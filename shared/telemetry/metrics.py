@@ -48,6 +48,11 @@ class Metrics:
         self.events_rejected = counter("events_rejected", "Events kept in events.rejected.", "reason")
         self.rejections_replayed = counter("rejections_replayed", "Rejections appended once more to their topic.")
         self.touches_published = counter("touches_published", "Touches handed to the scorer.")
+        self.merges = counter("merges", "Contacts merged into another.")
+        self.merges_undone = counter("merges_undone", "Merges undone by somebody.")
+        self.merges_refused = counter(
+            "merges_refused", "Times that names or contacts seen together were kept apart.", "reason"
+        )
 
         # Scorer
         self.touches_counted = counter("touches_counted", "Touches scored for the first time.")

@@ -40,6 +40,8 @@ COMMANDS = [
     ("rejected", "list"),
     ("rejected", "show"),
     ("rejected", "replay"),
+    ("contact", "merges"),
+    ("contact", "unmerge"),
     ("db", "migrate"),
     ("topics", "create"),
     ("settings",),

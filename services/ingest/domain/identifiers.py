@@ -69,8 +69,11 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         msgspec.structs.force_setattr(self, "aliases", aliases)
 
 
-def read_identifier(value: Any) -> str:
-    """Return a user or anonymous id as text, or "" when it names nobody. Numbers become text."""
+def read_identifier(value: Any, *, besides: frozenset[str] = frozenset()) -> str:
+    """Return a user or anonymous id as text, or "" when it names nobody. Numbers become text.
+
+    `besides` are placeholders of this install, in lower case.
+    """
     match value:
         case str():
             text = value.strip()
@@ -82,7 +85,8 @@ def read_identifier(value: Any) -> str:
             text = str(int(value)) if value.is_integer() else repr(value)
         case _:
             return ""
-    if len(text) > MAX_CHARACTERS or text.strip("\"'").lower() in PLACEHOLDERS or not text.strip("0-"):
+    plain = text.strip("\"'").strip().lower()
+    if len(text) > MAX_CHARACTERS or plain in PLACEHOLDERS or plain in besides or not text.strip("0-"):
         return ""
     return text
 

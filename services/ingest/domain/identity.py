@@ -1,53 +1,50 @@
-"""Which contact an event is about, and which aliases its names become.
+"""Which contact an event is about, which aliases its names become, and which contacts turn out to be one person.
 
 The strongest known name decides: user, then email, then anonymous id. The names that are new then belong to the same
-contact. Three rules keep strangers apart:
+contact, and contacts that the other names already have are joined with it. What keeps strangers apart is `Refusal`.
 
-* Two user ids never share a contact. A new user id on a browser or an address that belongs to another user is another
-  person, so it gets a contact of its own.
-* An anonymous id is weak: browsers are shared. It lends its contact to a new address only if the contact has none yet,
-  so a tablet at a fair does not make one person of all who typed their address into it.
-* An alias, once it is there, never moves. Where an event shows that two contacts are one person, the pair is kept
-  with its evidence as a pending merge.
+Of two contacts the one whose oldest alias is older survives. A contact that this very decision makes is known to
+nobody yet: its names are linked to the other contact, and there is nothing to merge. All people are told at the end,
+so that every event of the batch names a survivor.
 
 The same event decided again finds its strongest name known and comes to the same contact.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from services.ingest.domain.identifiers import Names
+from services.ingest.domain.known import History, Holding, Known
 from shared.events.touch import Alias
 from shared.ids import ContactId, contact_id
 
-EMAILS_PER_CONTACT = 50  # a user id wired into somebody's code would collect every address there is
-
-Pair = tuple[ContactId, ContactId]
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Known:
-    """Aliases and the contacts that they name, as far as a decision needs them."""
+class Refusal(StrEnum):
+    """Why a name was not linked, or two contacts were not merged, although an event showed both together."""
 
-    def __init__(self, aliases: Iterable[tuple[Alias, ContactId]] = ()) -> None:
-        self.contacts: dict[Alias, ContactId] = {}
-        self.users: dict[ContactId, str] = {}
-        self.emails: dict[ContactId, set[str]] = {}
-        for alias, contact in aliases:
-            self.add(alias, contact)
+    TWO_USERS = "two_users"  # two user ids never share a contact, whoever says so
+    SHARED_DEVICE = (
+        "shared_device"  # an anonymous id seen with several addresses: a tablet at a fair, a family's browser
+    )
+    UNDONE = "undone"  # somebody has undone such a merge before
+    EMAILS_FULL = "emails_full"
+    ANONYMOUS_FULL = "anonymous_full"
+    MERGES_FULL = "merges_full"
 
-    def add(self, alias: Alias, contact: ContactId) -> None:
-        """Let the alias name the contact."""
-        self.contacts[alias] = contact
-        if alias.kind == "user":
-            self.users[contact] = alias.value
-        elif alias.kind == "email":
-            self.emails.setdefault(contact, set()).add(alias.value)
 
-    def held(self, contact: ContactId) -> frozenset[Alias]:
-        """Return the user id and the addresses of a contact."""
-        users = [Alias("user", self.users[contact])] if contact in self.users else []
-        return frozenset([*users, *(Alias("email", email) for email in self.emails.get(contact, ()))])
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What one contact may hold: a user id wired into somebody's code would collect every name there is."""
+
+    emails: int = 50
+    anonymous: int = 500
+    merges: int = 100
 
 
 class Person(NamedTuple):
@@ -57,15 +54,30 @@ class Person(NamedTuple):
     aliases: tuple[Alias, ...]
 
 
+class Merge(NamedTuple):
+    """Two contacts known before are one person."""
+
+    survivor: ContactId
+    other: ContactId
+    event: int  # that showed it, by its place among the events
+    names: Names  # of that event
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Who each event is about, and what has to be written down before anybody is told."""
 
     people: list[Person] = field(default_factory=list)  # one for each event, in order
     links: dict[Alias, ContactId] = field(default_factory=dict)  # aliases that are new
-    # Contacts known before that gain a user id or an address, and what of both they had: the decision rests on it.
-    gaining: dict[ContactId, frozenset[Alias]] = field(default_factory=dict)
-    merges: dict[Pair, Names] = field(default_factory=dict)  # (survivor, other) and the names that show it
+    merges: list[Merge] = field(default_factory=list)  # in this order, after the links
+    # What it rests on: contacts known before that gain or lose something, with what they had; and for merges, where
+    # the names of their events pointed, and the histories that allowed them.
+    changing: dict[ContactId, Holding] = field(default_factory=dict)
+    evidence: dict[Alias, ContactId] = field(default_factory=dict)
+    histories: dict[ContactId, History] = field(default_factory=dict)
+    refused: Counter[Refusal] = field(default_factory=Counter)
+    # Contacts whose history has to be known: load it and decide again. Until then this is no decision.
+    asks: set[ContactId] = field(default_factory=set)
 
 
 def wanted(events: Iterable[Names]) -> set[Alias]:
@@ -78,15 +90,33 @@ def wanted(events: Iterable[Names]) -> set[Alias]:
     return aliases
 
 
-def decide(events: Sequence[Names], known: Known) -> Decision:
-    """Decide in order; what one event teaches, the next knows. `known` learns the new links."""
-    before = set(known.contacts.values())
-    decision = Decision()
-    for names in events:
-        aliases = names.aliases
-        if names.previous:
-            aliases += (_previous(names, known),)
-        found = [known.contacts.get(alias) for alias in aliases]
+def decide(events: Sequence[Names], known: Known, *, caps: Caps) -> Decision:
+    """Decide in order; what one event teaches, the next knows. `known` learns what is decided."""
+    return _Deciding(known, caps).decide(events)
+
+
+class _Deciding:
+    def __init__(self, known: Known, caps: Caps) -> None:
+        self.known = known
+        self.caps = caps
+        self.decision = Decision(histories=dict(known.histories))
+        self.made: dict[ContactId, list[Alias]] = {}  # contacts that nobody knows yet, and what is linked to them
+
+    def decide(self, events: Sequence[Names]) -> Decision:
+        carried = []
+        for event, names in enumerate(events):
+            aliases = names.aliases
+            if names.previous:
+                aliases += (_previous(names, self.known),)
+            carried.append(aliases)
+            self.decision.people.append(self._person(event, names, aliases))
+        if self.known.joined:
+            self.decision.people[:] = map(self._settled, self.decision.people, carried)
+        return self.decision
+
+    def _person(self, event: int, names: Names, aliases: tuple[Alias, ...]) -> Person:
+        known = self.known
+        found = [known.named(alias) for alias in aliases]
         contact = next(
             (
                 contact
@@ -96,25 +126,88 @@ def decide(events: Sequence[Names], known: Known) -> Decision:
             None,
         ) or contact_id(aliases[0].kind, aliases[0].value)
         own = aliases
-        for alias, other in zip(aliases, found, strict=True):
+        for alias, then in zip(aliases, found, strict=True):
+            if then == contact:
+                continue
+            other = known.named(alias)  # what this event has taught by now
             if other is None:
-                if alias.kind == "email" and len(known.emails.get(contact, ())) >= EMAILS_PER_CONTACT:
-                    own = _without(own, alias)
-                    continue
-                if alias.kind != "anonymous" and contact in before and contact not in decision.gaining:
-                    decision.gaining[contact] = known.held(contact)
-                known.add(alias, contact)
-                decision.links[alias] = contact
+                refusal = _full(alias, known.holding(contact), self.caps)
+                if refusal is None:
+                    self._link(alias, contact)
             elif other != contact:
-                own = _without(own, alias)
-                if _may_be_one(alias, contact, other, names, known):
-                    decision.merges.setdefault((contact, other), names)
-        decision.people.append(Person(contact, own))
-    return decision
+                refusal = self._refusal(alias, contact, other, names)
+                if refusal is None:
+                    contact = self._join(contact, other, event, names)
+            else:
+                refusal = None
+            if refusal is not None:
+                self.decision.refused[refusal] += 1
+                own = tuple(one for one in own if one != alias)
+        return Person(contact, own)
 
+    def _settled(self, person: Person, aliases: tuple[Alias, ...]) -> Person:
+        contact = self.known.living(person.contact_id)
+        return Person(contact, tuple(alias for alias in aliases if self.known.named(alias) == contact))
 
-def _without(aliases: tuple[Alias, ...], alias: Alias) -> tuple[Alias, ...]:
-    return tuple(other for other in aliases if other != alias)
+    def _link(self, alias: Alias, contact: ContactId) -> None:
+        if self.known.stored(contact):
+            self._changes(contact)
+        else:
+            self.made.setdefault(contact, []).append(alias)
+        self.known.link(alias, contact)
+        self.decision.links[alias] = contact
+
+    def _changes(self, contact: ContactId) -> None:
+        self.decision.changing.setdefault(contact, self.known.holding(contact))
+
+    def _refusal(self, alias: Alias, contact: ContactId, other: ContactId, names: Names) -> Refusal | None:
+        """Return what speaks against joining the contact with the one that a name of the event already has."""
+        one, two = self.known.holding(contact), self.known.holding(other)
+        if one.user and two.user:
+            return Refusal.TWO_USERS
+        said = names.previous and alias.value == names.previous  # then the source says itself that they are one
+        if alias.kind == "anonymous" and one.emails and two.emails and not said:
+            return Refusal.SHARED_DEVICE
+        if len(one.emails) + len(two.emails) > self.caps.emails:
+            return Refusal.EMAILS_FULL
+        if one.anonymous + two.anonymous > self.caps.anonymous:
+            return Refusal.ANONYMOUS_FULL
+        if one.since is None or two.since is None:
+            return None
+        histories = [self.known.histories.get(each) for each in (contact, other)]
+        if histories[0] is None or histories[1] is None:
+            self.decision.asks.update(
+                each for each, history in zip((contact, other), histories, strict=True) if history is None
+            )
+            return None
+        if histories[0].apart & histories[1].members or histories[1].apart & histories[0].members:
+            return Refusal.UNDONE
+        if len(histories[0].members) + len(histories[1].members) - 1 > self.caps.merges:
+            return Refusal.MERGES_FULL
+        return None
+
+    def _join(self, contact: ContactId, other: ContactId, event: int, names: Names) -> ContactId:
+        """Make the two contacts one; return the one that survives."""
+        survivor, other = sorted((contact, other), key=self._age)
+        if self.known.stored(other):
+            self._changes(survivor)
+            self._changes(other)
+            self.decision.merges.append(Merge(survivor, other, event, names))
+            for alias in wanted([names]):
+                if alias in self.known.contacts and alias not in self.decision.links:
+                    self.decision.evidence[alias] = self.known.contacts[alias]
+        else:
+            if self.known.stored(survivor):
+                self._changes(survivor)
+            moved = self.made.pop(other)
+            self.decision.links.update(dict.fromkeys(moved, survivor))
+            if not self.known.stored(survivor):
+                self.made.setdefault(survivor, []).extend(moved)
+        self.known.join(survivor, other)
+        return survivor
+
+    def _age(self, contact: ContactId) -> tuple[datetime, ContactId]:
+        return self.known.holding(contact).since or _NEVER, contact
 
 
 def _previous(names: Names, known: Known) -> Alias:
@@ -125,22 +218,18 @@ def _previous(names: Names, known: Known) -> Alias:
 
 def _may_lend(alias: Alias, contact: ContactId, names: Names, known: Known) -> bool:
     """Tell whether the contact that a known alias names may be the one that the event is about."""
-    if names.user and known.users.get(contact, names.user) != names.user:
+    held = known.holding(contact)
+    if names.user and held.user and held.user != names.user:
         return False
     if alias.kind == "anonymous" and names.email:
-        emails = known.emails.get(contact)
-        return not emails or names.email in emails
+        return not held.emails or names.email in held.emails
     return True
 
 
-def _may_be_one(alias: Alias, contact: ContactId, other: ContactId, names: Names, known: Known) -> bool:
-    """Tell whether a name that belongs to another contact shows that both are one person."""
-    if names.previous and alias.value == names.previous:
-        return True  # the source says so itself
-    users = known.users.get(contact), known.users.get(other)
-    if all(users) and users[0] != users[1]:
-        return False
-    if alias.kind == "anonymous":
-        emails = known.emails.get(contact), known.emails.get(other)
-        return not (emails[0] and emails[1] and emails[0].isdisjoint(emails[1]))
-    return True
+def _full(alias: Alias, held: Holding, caps: Caps) -> Refusal | None:
+    """Return why the contact may not have one more name of this kind."""
+    if alias.kind == "email" and len(held.emails) >= caps.emails:
+        return Refusal.EMAILS_FULL
+    if alias.kind == "anonymous" and held.anonymous >= caps.anonymous:
+        return Refusal.ANONYMOUS_FULL
+    return None

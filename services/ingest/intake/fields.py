@@ -20,6 +20,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_event_bytes: int
     allowed_skew: timedelta
+    placeholders: frozenset[str] = frozenset()  # ids that name nobody, besides PLACEHOLDERS; in lower case
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +78,9 @@ def event_of(
     if kind is not TouchType.GROUP:
         traits = _merged(context_traits, traits)
     person = context_traits if kind is TouchType.GROUP else traits
-    names = _names(fields, kind, person=person, properties=properties, fallback=fallback)
+    names = _names(
+        fields, kind, person=person, properties=properties, fallback=fallback, placeholders=limits.placeholders
+    )
     name = ""
     if kind is TouchType.TRACK:
         name = scalar_text(fields.event).strip()
@@ -110,19 +113,27 @@ def event_of(
 
 
 def _names(
-    fields: Fields, kind: TouchType, *, person: dict[str, Any], properties: dict[str, Any], fallback: Names | None
+    fields: Fields,
+    kind: TouchType,
+    *,
+    person: dict[str, Any],
+    properties: dict[str, Any],
+    fallback: Names | None,
+    placeholders: frozenset[str],
 ) -> Names:
-    user = read_identifier(fields.userId)
-    anonymous = read_identifier(fields.anonymousId)
+    user = read_identifier(fields.userId, besides=placeholders)
+    anonymous = read_identifier(fields.anonymousId, besides=placeholders)
     email = read_email(person.get("email")) or read_email(user)
     if not email and not user:
         email = read_email(properties.get("email"))  # a form tells who filled it in; a known user may write of others
     if fallback:
-        user, anonymous, email = user or fallback.user, anonymous or fallback.anonymous, email or fallback.email
+        user = user or read_identifier(fallback.user, besides=placeholders)
+        anonymous = anonymous or read_identifier(fallback.anonymous, besides=placeholders)
+        email = email or fallback.email
     if not (user or email or anonymous) or (kind is TouchType.ALIAS and not user):
         missing = "a `userId`" if kind is TouchType.ALIAS else "a `userId`, an `anonymousId` or an email"
         raise Refused(Reason.NO_IDENTIFIER, f"Send {missing} that names one contact, at most 256 characters long.")
-    previous = read_identifier(fields.previousId) if kind is TouchType.ALIAS else ""
+    previous = read_identifier(fields.previousId, besides=placeholders) if kind is TouchType.ALIAS else ""
     return Names(user=user, email=email, anonymous=anonymous, previous="" if previous == user else previous)
 
 

@@ -1,48 +1,56 @@
 """The aliases of all contacts."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-from sqlalchemy import ARRAY, DateTime, Integer, Text, bindparam, text
+from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.ingest.domain.identifiers import Names
-from services.ingest.domain.identity import Decision, Known
+from services.ingest.domain.identity import Decision
+from services.ingest.domain.known import Holding, Known
+from services.ingest.store.locks import lock_contacts
+from services.ingest.store.merges import Merges, read_histories
 from shared.events.touch import Alias
-from shared.ids import ContactId, derived_id
+from shared.ids import ContactId
 from shared.postgres.lending import lend
 
 LOAD_TIMEOUT = timedelta(seconds=15)
 
-# Contacts are locked by the bucket they fall into: a lock for each would fill the server's lock table.
-LOCK_BUCKETS = 256
-_LOCK_SPACE = derived_id("ingest", "contact").int & 0x7FFF_FFFF
-
-# The aliases asked for, then what the contacts behind them have of user ids and addresses.
+# The aliases asked for, then what the contacts behind them have, one row for each contact.
 _LOAD = """
 WITH named AS (
     SELECT alias.kind, alias.value, alias.contact_id
     FROM unnest($1::text[], $2::text[]) AS wanted (kind, value)
     JOIN ingest.alias USING (kind, value)
 )
-SELECT kind, value, contact_id FROM named
+SELECT kind, value, contact_id, NULL::text AS "user", NULL::text[] AS emails, 0 AS anonymous, NULL::timestamptz AS since
+FROM named
 UNION ALL
-SELECT alias.kind, alias.value, alias.contact_id
+SELECT NULL, NULL, contact_id, held."user", held.emails, held.anonymous, held.since
 FROM (SELECT DISTINCT contact_id FROM named) AS contact
-JOIN ingest.alias USING (contact_id)
-WHERE alias.kind IN ('user', 'email')
+CROSS JOIN LATERAL (
+    SELECT
+        max(value) FILTER (WHERE kind = 'user') AS "user",
+        array_agg(value) FILTER (WHERE kind = 'email') AS emails,
+        count(*) FILTER (WHERE kind = 'anonymous') AS anonymous,
+        min(created_at) AS since
+    FROM ingest.alias
+    WHERE alias.contact_id = contact.contact_id
+) AS held
 """
 
-_LOCK = text(
-    "SELECT pg_advisory_xact_lock(:space, bucket) FROM unnest(:buckets) WITH ORDINALITY AS locked (bucket, place)"
-    " ORDER BY place"
-).bindparams(bindparam("space", _LOCK_SPACE, Integer), bindparam("buckets", type_=ARRAY(Integer)))
-
+# Also what tells a contact that has no user id and no address from one that was merged away.
 _HELD = text(
-    "SELECT kind, value, contact_id FROM ingest.alias WHERE contact_id = ANY(:contacts) AND kind IN ('user', 'email')"
+    "SELECT contact_id, max(value) FILTER (WHERE kind = 'user') AS \"user\","
+    " array_agg(value) FILTER (WHERE kind = 'email') AS emails"
+    " FROM ingest.alias WHERE contact_id = ANY(:contacts) GROUP BY contact_id"
 ).bindparams(bindparam("contacts", type_=ARRAY(UUID(as_uuid=True))))
+
+_NAMED = text(
+    "SELECT kind, value, contact_id FROM unnest(:kinds, :names) AS wanted (kind, value) JOIN ingest.alias"
+    " USING (kind, value)"
+).bindparams(bindparam("kinds", type_=ARRAY(Text)), bindparam("names", type_=ARRAY(Text)))
 
 _LINK = text(
     "INSERT INTO ingest.alias (kind, value, contact_id) SELECT * FROM unnest(:kinds, :names, :contacts)"
@@ -53,72 +61,72 @@ _LINK = text(
     bindparam("contacts", type_=ARRAY(UUID(as_uuid=True))),
 )
 
-_MERGE = text(
-    "INSERT INTO ingest.pending_merge (survivor, other, evidence, first_seen)"
-    " SELECT survivor, other, evidence::jsonb, :now"
-    " FROM unnest(:survivors, :others, :evidence) AS found (survivor, other, evidence)"
-    " ON CONFLICT DO NOTHING"
-).bindparams(
-    bindparam("survivors", type_=ARRAY(UUID(as_uuid=True))),
-    bindparam("others", type_=ARRAY(UUID(as_uuid=True))),
-    bindparam("evidence", type_=ARRAY(Text)),
-    bindparam("now", type_=DateTime(timezone=True)),
-)
-
 
 class Aliases:
-    """Reads and links aliases; a link is never changed."""
+    """Reads and links aliases; only a merge, or undoing it, moves one."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, merges: Merges) -> None:
         self._engine = engine
+        self._merges = merges
 
-    async def load(self, wanted: Collection[Alias]) -> Known:
-        """Return the aliases that are there, and the user ids and addresses of the contacts they name."""
+    async def load(self, wanted: Collection[Alias], *, histories_of: Collection[ContactId] = ()) -> Known:
+        """Return the aliases that are there, what the contacts they name have, and the histories asked for."""
         async with lend(self._engine, timeout=LOAD_TIMEOUT) as connection:
             rows = await connection.fetch(_LOAD, [alias.kind for alias in wanted], [alias.value for alias in wanted])
-        return Known((Alias(kind, value), contact) for kind, value, contact in rows)
+        aliases: list[tuple[Alias, ContactId]] = []
+        holdings: dict[ContactId, Holding] = {}
+        for kind, value, contact, user, emails, anonymous, since in rows:
+            if kind is not None:
+                aliases.append((Alias(kind, value), contact))
+            elif since is not None:
+                holdings[contact] = Holding(user or "", frozenset(emails or ()), anonymous, since)
+        histories = {}
+        if histories_of:
+            async with self._engine.connect() as reader:
+                histories = await read_histories(reader, histories_of)
+        return Known(aliases, holdings=holdings, histories=histories)
 
-    async def save(self, decision: Decision, now: datetime) -> bool:
-        """Write the decision down whole, or nothing of it when others have linked what it rests on: decide again.
+    async def save(self, decision: Decision, *, received_at: Sequence[datetime], now: datetime) -> bool:
+        """Write the decision down whole, or nothing of it when others have changed what it rests on: decide again.
 
-        Whoever makes a writer fail has committed links of its own, so deciding again comes to an end.
+        `received_at` has an instant for each event.
+        Whoever makes a writer fail has committed something, so deciding again comes to an end.
         """
         if not decision.links and not decision.merges:
             return True
         async with self._engine.connect() as connection:
-            if not await _still_holds(connection, decision.gaining) or not await _link(connection, decision.links):
+            if not await _still_holds(connection, decision) or not await _link(connection, decision.links):
                 await connection.rollback()
                 return False
             if decision.merges:
-                await connection.execute(
-                    _MERGE,
-                    {
-                        "survivors": [survivor for survivor, _ in decision.merges],
-                        "others": [other for _, other in decision.merges],
-                        "evidence": [_evidence(names) for names in decision.merges.values()],
-                        "now": now,
-                    },
-                )
+                await self._merges.write(connection, decision.merges, received_at=received_at, now=now)
             await connection.commit()
-            return True
-
-
-def _evidence(names: Names) -> str:
-    said = {alias.kind: alias.value for alias in names.aliases} | (
-        {"previous": names.previous} if names.previous else {}
-    )
-    return msgspec.json.encode(said).decode()
-
-
-async def _still_holds(connection: AsyncConnection, gaining: Mapping[ContactId, frozenset[Alias]]) -> bool:
-    """Keep others from giving these contacts anything until the end of the transaction; tell if somebody has."""
-    if not gaining:
+        if decision.merges:
+            self._merges.announce()
         return True
-    await connection.execute(_LOCK, {"buckets": sorted({contact.int % LOCK_BUCKETS for contact in gaining})})
-    held: dict[ContactId, set[Alias]] = {contact: set() for contact in gaining}
-    for kind, value, contact in await connection.execute(_HELD, {"contacts": list(gaining)}):
-        held[contact].add(Alias(kind, value))
-    return held == gaining
+
+
+async def _still_holds(connection: AsyncConnection, decision: Decision) -> bool:
+    """Keep others from changing these contacts until the end of the transaction; tell if nobody has before."""
+    if not decision.changing:
+        return True
+    await lock_contacts(connection, decision.changing)
+    rows = (await connection.execute(_HELD, {"contacts": list(decision.changing)})).all()
+    held = {contact: (user or "", frozenset(emails or ())) for contact, user, emails in rows}
+    if held != {contact: holding.rests_on() for contact, holding in decision.changing.items()}:
+        return False
+    if not decision.merges:
+        return True
+    named = await connection.execute(
+        _NAMED,
+        {
+            "kinds": [alias.kind for alias in decision.evidence],
+            "names": [alias.value for alias in decision.evidence],
+        },
+    )
+    if {Alias(kind, value): contact for kind, value, contact in named} != decision.evidence:
+        return False
+    return await read_histories(connection, decision.histories) == decision.histories
 
 
 async def _link(connection: AsyncConnection, links: Mapping[Alias, ContactId]) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from shared.postgres.outbox import outbox_table
 from shared.postgres.positions import position_table
 
 metadata = MetaData(schema="ingest")
@@ -38,6 +39,25 @@ alias = Table(
     Index("alias_one_user", "contact_id", unique=True, postgresql_where=text("kind = 'user'")),
 )
 
+merge = Table(
+    "merge",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("survivor", UUID(as_uuid=True), nullable=False),
+    Column("other", UUID(as_uuid=True), nullable=False),
+    Column("evidence", JSONB, nullable=False),  # the names on the event that showed it
+    Column("aliases", JSONB, nullable=False),  # that were moved, as [kind, value]
+    Column("merged_at", DateTime(timezone=True), nullable=False),
+    Column("undone_at", DateTime(timezone=True)),
+    Column("undone_by", Text),
+    Index("merge_survivor", "survivor"),
+    Index("merge_other", "other"),
+    Index("merge_newest", "merged_at", "id"),
+    # A contact lives on in one other at most, whatever races.
+    Index("merge_once", "other", unique=True, postgresql_where=text("undone_at IS NULL")),
+)
+
+# Pairs that releases without merges kept for later; a worker takes them from here.
 pending_merge = Table(
     "pending_merge",
     metadata,
@@ -93,6 +113,7 @@ source_version = Table(  # grows with each change of a source or a key, so that 
 )
 
 position = position_table(metadata)
+outbox = outbox_table(metadata)
 
 rejection = Table(
     "rejection",
