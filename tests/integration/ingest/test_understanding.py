@@ -4,25 +4,23 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from cloudevents.core.bindings.kafka import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
-from sqlalchemy import Connection, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection
 
 from services.ingest.domain.identifiers import Names
-from services.ingest.domain.identity import Known, decide, wanted
+from services.ingest.domain.identity import Caps, Decision, decide, wanted
+from services.ingest.domain.known import Known
 from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
 from services.ingest.store.aliases import Aliases
-from services.ingest.store.tables import alias, metadata, pending_merge, position
+from services.ingest.store.tables import metadata, position
 from services.ingest.worker import GROUP, TOPICS
-from shared.clock import utc_now
 from shared.events.topics import TopicName
 from shared.events.touch import Alias, touches_partition
 from shared.ids import ContactId, contact_id, touch_id
@@ -30,6 +28,7 @@ from shared.log.protocol import EventLog
 from shared.log.records import Record
 from shared.postgres.engine import open_engine
 from shared.postgres.positions import Positions
+from tests.integration.ingest.identities import aliases_on, identifying_on, stored_aliases
 from tests.integration.ingest.installed import CAMPAIGN_KEY, Ingest
 from tests.support.reading import read_batches
 from tests.support.topic_reader import read_topic
@@ -40,12 +39,6 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def event(number: int, **fields: Any) -> dict[str, Any]:
     return {"type": "track", "event": "Seen", "messageId": f"m-{number}", "properties": {"number": number}, **fields}
-
-
-async def stored_aliases(engine: AsyncEngine) -> dict[tuple[str, str], UUID]:
-    async with engine.connect() as connection:
-        rows = await connection.execute(select(alias.c.kind, alias.c.value, alias.c.contact_id))
-        return {(row.kind, row.value): row.contact_id for row in rows}
 
 
 async def test_one_persons_way(ingest: Ingest) -> None:
@@ -176,13 +169,10 @@ async def test_two_workers(two_ingests: tuple[Ingest, Ingest]) -> None:
 async def test_writers_race_for_one_contact(ingest: Ingest, database_url: str) -> None:
     """Ten at once give one browser a user or an address: it takes one of each, the others are contacts themselves."""
     async with open_engine(database_url, name="racers", pool_size=10) as engine:
-        aliases = Aliases(engine)
+        identifying = identifying_on(engine, ingest.log)
 
         async def link(names: Names) -> ContactId:
-            while True:
-                decision = decide([names], await aliases.load(wanted([names])))
-                if await aliases.save(decision, NOW):
-                    return decision.people[0].contact_id
+            return (await identifying.identify([names], [NOW]))[0].contact_id
 
         browser = await link(Names(anonymous="browser"))
         named = await asyncio.gather(
@@ -202,33 +192,19 @@ async def test_writers_race_for_one_contact(ingest: Ingest, database_url: str) -
 
 async def test_a_decision_on_old_knowledge(ingest: Ingest) -> None:
     """It is not written down, nor is any part of it."""
-    aliases = Aliases(ingest.engine)
+    aliases = aliases_on(ingest.engine, ingest.log)
     browser = Names(anonymous="browser")
-    await aliases.save(decide([browser], Known()), NOW)
     first, second = Names(anonymous="browser", email="1@x.example"), Names(anonymous="browser", email="2@x.example")
+    await save(aliases, decide([browser], Known(), caps=Caps()))
     old = await aliases.load(wanted([first]))
-    await aliases.save(decide([first], await aliases.load(wanted([first]))), NOW)
+    assert await save(aliases, decide([first], await aliases.load(wanted([first])), caps=Caps()))
 
-    assert not await aliases.save(decide([second, Names(user="new")], old), NOW)
+    assert not await save(aliases, decide([second, Names(user="new")], old, caps=Caps()))
     assert set(await stored_aliases(ingest.engine)) == {("anonymous", "browser"), ("email", "1@x.example")}
 
 
-async def test_two_contacts_that_are_one(ingest: Ingest) -> None:
-    """The pair is kept once, with what showed it; aliases stay where they are."""
-    await ingest.post("/v1/batch", {"batch": [event(1, anonymousId="a"), event(2, userId="u")]})
-    await ingest.understand()
-    await ingest.post(
-        "/v1/batch", {"batch": [event(3, anonymousId="a", userId="u"), event(4, anonymousId="a", userId="u")]}
-    )
-    touches = await ingest.understand()
-    async with ingest.engine.connect() as connection:
-        (pair,) = (await connection.execute(select(pending_merge))).all()
-
-    assert (pair.survivor, pair.other) == (contact_id("user", "u"), contact_id("anonymous", "a"))
-    assert pair.evidence == {"user": "u", "anonymous": "a"}
-    both = [touch for touch in touches if touch.properties["number"] >= 3]
-    assert {touch.contact_id for touch in both} == {contact_id("user", "u")}
-    assert {touch.aliases for touch in both} == {(Alias("user", "u"),)}
+async def save(aliases: Aliases, decision: Decision) -> bool:
+    return await aliases.save(decision, received_at=[NOW] * len(decision.people), now=NOW)
 
 
 async def test_a_record_that_breaks_the_worker(ingest: Ingest) -> None:
@@ -238,10 +214,9 @@ async def test_a_record_that_breaks_the_worker(ingest: Ingest) -> None:
     positions = Positions(ingest.engine, position, owner="test")
     understanding = Understanding(
         log=ingest.log,
-        aliases=Aliases(ingest.engine),
+        identifying=identifying_on(ingest.engine, ingest.log),
         positions=positions,
         metrics=ingest.metrics,
-        clock=utc_now,
         limits=Limits(max_event_bytes=1000, allowed_skew=timedelta()),
         watch=Watch(),
         slice_events=100,
