@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.event import Event
-from services.ingest.domain.identity import Known, decide
+from services.ingest.domain.identity import Caps, decide
+from services.ingest.domain.known import Known
 from services.ingest.domain.rejection import Reason, Rejection
 from shared.events.touch import Alias, TouchType
 from shared.ids import contact_id
@@ -292,19 +293,19 @@ def test_either_direction_of_an_alias(distinct_id: str, other: str, known: list[
     """posthog-python sends the old id as the distinct id, posthog-node the new one: both link the same two."""
     visits = [read_one({"event": "x", "distinct_id": name}).names for name in known]
     later = [read_one({"event": "$set", "distinct_id": "u-1", "$set": {"a": 1}}).names]
-    decision = decide([*visits, alias(distinct_id, other).names, *later], Known())
+    decision = decide([*visits, alias(distinct_id, other).names, *later], Known(), caps=Caps())
 
     assert len({person.contact_id for person in decision.people}) == 1
-    assert decision.merges == {}
+    assert decision.merges == []
 
 
 @pytest.mark.parametrize(("distinct_id", "other"), [("u-1", "u-2"), ("u-2", "u-1")])
 def test_an_alias_of_two_users(distinct_id: str, other: str) -> None:
     """It never makes one contact of two users."""
     users = [read_one({"event": "$identify", "distinct_id": name}).names for name in ("u-1", "u-2")]
-    decision = decide([*users, alias(distinct_id, other).names], Known())
+    decision = decide([*users, alias(distinct_id, other).names], Known(), caps=Caps())
 
-    assert decision.merges == {}
+    assert decision.merges == []
     assert decision.links[Alias("user", "u-1")] != decision.links[Alias("user", "u-2")]
 
 
@@ -315,10 +316,10 @@ def test_a_visitor_who_signs_in() -> None:
         {"event": "$identify", "distinct_id": "u", "properties": {"$anon_distinct_id": DEVICE, "$is_identified": True}}
     ).names
     server = read_one({"event": "Paid", "distinct_id": "u"}).names
-    people = decide([visit, identify, server], Known()).people
+    people = decide([visit, identify, server], Known(), caps=Caps()).people
 
     assert {person.contact_id for person in people} == {contact_id("anonymous", DEVICE)}
-    assert len({person.contact_id for person in decide([identify, visit, server], Known()).people}) == 1
+    assert len({person.contact_id for person in decide([identify, visit, server], Known(), caps=Caps()).people}) == 1
 
 
 keys = st.sampled_from(
