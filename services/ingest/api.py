@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from services.ingest.cloudevents_api import cloudevents_routes
 from services.ingest.posthog_api import CAPTURE_PATHS, posthog_routes
 from services.ingest.reception import Reception
-from services.ingest.segment_api import segment_routes
+from services.ingest.segment_api import CALL_PIXELS, segment_routes
 from services.ingest.snowplow_api import PAYLOAD_PATH, PIXEL_PATHS, snowplow_routes
 
 # Where a page without scripts, or a mail, sends by asking for something.
@@ -25,7 +25,12 @@ def create_router(reception: Reception) -> APIRouter:
     }
     router = APIRouter()
     for path, handler in routes.items():
-        methods = ["GET", "HEAD", "POST", "OPTIONS"] if path in ALSO_BY_GET else ["POST", "OPTIONS"]
         for spelling in (path, f"{path}/"):
-            router.add_route(spelling, handler, methods=methods)
+            router.add_route(spelling, handler, methods=_methods(path))
     return router
+
+
+def _methods(path: str) -> list[str]:
+    if path in CALL_PIXELS:
+        return ["GET", "HEAD", "OPTIONS"]
+    return ["GET", "HEAD", "POST", "OPTIONS"] if path in ALSO_BY_GET else ["POST", "OPTIONS"]

@@ -9,7 +9,9 @@ from starlette.routing import Route, compile_path
 
 from services.ingest.cloudevents_api import CLOUDEVENTS_PATH
 from services.ingest.intake.record import Intake
-from services.ingest.segment_api import SEGMENT_PATHS
+from services.ingest.posthog_api import CAPTURE_PATHS, CAPTURE_V1_PATH
+from services.ingest.segment_api import CALL_PIXELS, SEGMENT_PATHS
+from services.ingest.snowplow_api import PAYLOAD_PATH, PIXEL_PATHS
 from shared.events.schemas import Schema, call_properties
 from shared.http.documents import problem_response
 
@@ -20,6 +22,9 @@ _SECURITY: list[dict[str, list[str]]] = [
     {},
 ]  # the last: the key in the body
 _SUCCESS: Schema = {"type": "object", "required": ["success"], "properties": {"success": {"const": True}}}
+_CAPTURED: Schema = {"type": "object", "required": ["status"], "properties": {"status": {"const": 1}}}
+_RESULTS: Schema = {"type": "object", "required": ["results"], "properties": {"results": {"type": "object"}}}
+_PICTURE: dict[str, Any] = {"image/gif": {}}
 _REFUSALS = {
     "400": "The request as a whole cannot be taken; nothing of it is stored.",
     "401": "No write key of a source came with it.",
@@ -27,6 +32,12 @@ _REFUSALS = {
     "413": "It is too large; nothing of it is stored.",
     "429": "The source sends more than it may. `Retry-After` says when to go on.",
     "503": "The log did not acknowledge it in time. Send it again.",
+}
+_WITHOUT_413 = {status: meaning for status, meaning in _REFUSALS.items() if status != "413"}
+_PAYLOAD: Schema = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
 }
 _CALL_TYPES = {
     Intake.SEGMENT_TRACK: "track",
@@ -80,13 +91,25 @@ def _operation(path: str, method: str) -> dict[str, Any]:
         "summary": summary,
         "security": _SECURITY,
         "responses": {
-            "200": {"description": "The log has it.", "content": {"application/json": {"schema": _SUCCESS}}},
+            "200": {"description": "The log has it.", "content": _success(path, method)},
             **{status: problem_response(meaning) for status, meaning in refusals.items()},
         },
     }
     if method == "POST":
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _success(path: str, method: str) -> dict[str, Any]:
+    if path in CAPTURE_PATHS:
+        return _json(_CAPTURED)
+    if path == CAPTURE_V1_PATH:
+        return _json(_RESULTS)
+    if path in CALL_PIXELS:
+        return _PICTURE
+    if path in {PAYLOAD_PATH, *PIXEL_PATHS}:
+        return _PICTURE if method == "GET" else {"text/plain": {"schema": {"const": "ok"}}}
+    return _json(_SUCCESS)
 
 
 def _words(path: str) -> tuple[str, dict[str, Any], dict[str, str]]:
@@ -116,6 +139,13 @@ def _words(path: str) -> tuple[str, dict[str, Any], dict[str, str]]:
             content,
             {**_REFUSALS, "415": "The format is none of these."},
         )
+    if path in {*CAPTURE_PATHS, CAPTURE_V1_PATH}:
+        form = "Events as PostHog's SDKs send them"
+        return form, {"*/*": {}}, {**_REFUSALS, "415": "It is packed by `zstd` or `br`."}
+    if path in {PAYLOAD_PATH, *PIXEL_PATHS}:
+        return "Events as Snowplow's trackers send them", _json(_PAYLOAD), _WITHOUT_413
+    if path in CALL_PIXELS:
+        return "A call in Segment's form, its fields in the query", {}, _WITHOUT_413
     return "Events in the form of another system", {"*/*": {}}, _REFUSALS
 
 

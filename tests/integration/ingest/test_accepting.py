@@ -178,6 +178,27 @@ async def test_other_methods_and_paths(ingest: Ingest) -> None:
     assert (await ingest.client.post("/v1/track//", json={})).status_code == 404
 
 
+async def test_a_call_in_a_query(ingest: Ingest) -> None:
+    """RudderStack's pixel: dots are what is within, the answer is a picture, and who asks by HEAD leaves nothing."""
+    query = {"writeKey": WEB_KEY, "anonymousId": "a-1", "event": "Email Opened", "properties.campaign_name": "spring"}
+    pixel = await ingest.client.get("/pixel/v1/track", params=query)
+    page = await ingest.client.get("/pixel/v1/page/", params={**query, "context.page.path": "/pricing"})
+    head = await ingest.client.head("/pixel/v1/track", params=query)
+    unknown = await ingest.client.get("/pixel/v1/track", params={**query, "writeKey": "unknown"})
+    posted = await ingest.client.post("/pixel/v1/track", params=query)
+    touches = sorted(await ingest.understand(), key=lambda touch: touch.type)
+
+    answers = pixel, page, head, unknown, posted
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 401, 405]
+    assert pixel.headers["content-type"] == "image/gif"
+    assert [(touch.type, touch.name, touch.path) for touch in touches] == [
+        ("page", "", "/pricing"),
+        ("track", "Email Opened", ""),
+    ]
+    assert touches[1].properties == {"campaign_name": "spring"}
+    assert WEB_KEY not in str(await read_topic(ingest.log, TopicName.EVENTS_WEB))
+
+
 async def test_what_is_counted(ingest: Ingest) -> None:
     """Accepted events by source, refused requests by reason."""
     await ingest.post("/v1/batch", {"batch": [PAGE, PAGE]})
