@@ -11,9 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.verdict import Judged
 from services.scorer.store.tables import touch
+from services.scorer.store.touch_copy import stage
 from shared.events.touch import Touch
 
+_COPY_FROM = 500  # touches; fewer are quicker as parameters
+
 # Of thousands of rows a handful at most are repeats, so it is these that are returned.
+_ADD_STAGED = """
+    WITH added AS (
+        INSERT INTO scorer.touch (contact_id, id, occurred_at, received_at, payload) SELECT * FROM given_touch
+        ON CONFLICT DO NOTHING
+        RETURNING contact_id, id
+    )
+    SELECT contact_id, id FROM given_touch EXCEPT SELECT contact_id, id FROM added
+"""
 _ADD = """
     WITH given AS MATERIALIZED (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bytea[])
@@ -85,17 +96,14 @@ class TouchStore:
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
         keys = sorted(touches, key=lambda key: (key[0].int, key[1].int))
-        ordered = [touches[key] for key in keys]
-        rows = await connection.exec_driver_sql(
-            _ADD,
-            (
-                [contact_id for contact_id, _ in keys],
-                [touch_id for _, touch_id in keys],
-                [touch.occurred_at for touch in ordered],
-                [touch.received_at for touch in ordered],
-                [_encode(touch) for touch in ordered],
-            ),
-        )
+        given = [
+            (*key, touch.occurred_at, touch.received_at, _encode(touch)) for key in keys for touch in (touches[key],)
+        ]
+        if len(given) < _COPY_FROM:
+            rows = await connection.exec_driver_sql(_ADD, tuple(map(list, zip(*given, strict=True))))
+        else:
+            await stage(connection, given)
+            rows = await connection.exec_driver_sql(_ADD_STAGED)
         return {(row.contact_id, row.id) for row in rows}
 
     async def of_contacts(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Judged]]:

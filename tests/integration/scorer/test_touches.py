@@ -1,0 +1,77 @@
+"""Touches in PostgreSQL: each is kept once, in batches of any size."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.scorer.store.touches import TouchStore
+from shared.events.touch import Touch, TouchType
+from shared.ids import contact_id, touch_id
+from shared.postgres.engine import open_engine
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """Give connections to a fresh, migrated database."""
+    async with open_engine(database_url, name="test") as opened:
+        yield opened
+
+
+MARCH = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
+
+
+def _touches(count: int) -> dict[tuple[UUID, UUID], Touch]:
+    made = {}
+    for number in range(count):
+        touch = Touch(
+            id=touch_id("website", str(number)),
+            contact_id=contact_id("user", str(number % 7)),
+            source="website",
+            kind="web",
+            type=TouchType.PAGE,
+            name=f"Seite {number} \N{SNOWMAN}",
+            occurred_at=MARCH - timedelta(days=number * 40),
+            received_at=MARCH,
+        )
+        made[touch.contact_id, touch.id] = touch
+    return made
+
+
+@pytest.mark.parametrize("count", [1, 499, 500, 2_000])
+async def test_a_batch_of_any_size_is_kept_whole(engine: AsyncEngine, count: int) -> None:
+    """What is read back is what was given, whichever way the batch went in; the instants are exact."""
+    store, given = TouchStore(), _touches(count)
+
+    async with engine.begin() as connection:
+        assert await store.add(connection, given) == set()
+    async with engine.connect() as connection:
+        kept = await store.of_contacts(connection, {contact for contact, _ in given})
+
+    assert {(contact, judged.touch.id): judged.touch for contact, those in kept.items() for judged in those} == given
+
+
+@pytest.mark.parametrize(("first", "second"), list(product([10, 1_000], repeat=2)))
+async def test_a_touch_comes_again_in_another_batch(engine: AsyncEngine, first: int, second: int) -> None:
+    """The repeats are told, and only they, whether they came in large batches or small ones."""
+    store = TouchStore()
+    async with engine.begin() as connection:
+        await store.add(connection, _touches(first))
+    async with engine.begin() as connection:
+        repeated = await store.add(connection, _touches(second))
+
+    assert repeated == _touches(min(first, second)).keys()
+
+
+async def test_a_large_batch_is_rolled_back(engine: AsyncEngine) -> None:
+    """Nothing of it is left, on the same connection too: the next batch is taken as new."""
+    store, given = TouchStore(), _touches(600)
+    async with engine.connect() as connection:
+        async with connection.begin() as transaction:
+            await store.add(connection, given)
+            await transaction.rollback()
+        async with connection.begin():
+            assert await store.add(connection, given) == set()
