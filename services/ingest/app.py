@@ -20,12 +20,15 @@ from services.ingest.rejected_api import RejectedRoutes
 from services.ingest.replaying import Replaying
 from services.ingest.settings import IngestSettings
 from services.ingest.settling import Settling
+from services.ingest.source_api import SourceRoutes
+from services.ingest.source_keeper import SourceKeeper
 from services.ingest.sources import SourceDirectory
 from services.ingest.store.aliases import Aliases
 from services.ingest.store.merges import Merges
 from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
 from services.ingest.store.tables import outbox as outbox_table
+from services.ingest.store.sources import SourceStore
 from services.ingest.store.tables import position
 from services.ingest.worker import TOPICS, keeping_worker, measuring, settling_worker, understanding_worker
 from shared.platform import Platform
@@ -76,19 +79,38 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     keeping = keeping_worker(platform, keeping=Keeping(rejections, positions), positions=positions)
     schema = _Schema(platform.engine)
 
+    directory = SourceDirectory(platform.keys, book=None, clock=platform.clock)
+    reception = Reception(
+        log=platform.log, sources=directory, clock=platform.clock, metrics=platform.metrics, settings=settings
+    )
+    keeper = SourceKeeper(
+        engine=platform.engine,
+        directory=directory,
+        meter=reception.meter,
+        secrets=platform.secrets,
+        metrics=platform.metrics,
+        clock=platform.clock,
+        interval=settings.source_refresh,
+    )
+    router = create_router(reception)
+    sources = SourceRoutes(
+        keys=platform.keys,
+        engine=platform.engine,
+        secrets=platform.secrets,
+        keeper=keeper,
+        directory=directory,
+        meter=reception.meter,
+        clock=platform.clock,
+        overlap=settings.key_overlap,
+        store=SourceStore(),
+    )
+    router.include_router(sources.router())
+
     async def readiness() -> tuple[str, ...]:
         missing = [] if await platform.log.reachable() else ["the log cannot be reached"]
         missing += await schema.missing()
-        return (*missing, *worker.missing())
+        return (*missing, *keeper.missing(), *worker.missing())
 
-    reception = Reception(
-        log=platform.log,
-        sources=SourceDirectory(platform.keys),
-        clock=platform.clock,
-        metrics=platform.metrics,
-        settings=settings,
-    )
-    router = create_router(reception)
     router.include_router(
         RejectedRoutes(
             keys=platform.keys,
@@ -114,10 +136,12 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
             "settling": settling_worker(Settling(platform.engine, identifying)),
             "outbox": outbox.relay,
             "gauges": measuring(platform, outbox),
+            "sources": keeper.run,
         },
         readiness=readiness,
         liveness=lambda: (*worker.hung(), *keeping.hung()),
     )
+    await keeper.close()
 
 
 class _Schema:

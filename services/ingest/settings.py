@@ -19,6 +19,47 @@ class IngestSettings(SharedSettings):
     max_batch_events: int = Field(
         default=2_500, ge=1, le=100_000, description="Events in one request above which it is refused."
     )
+    source_rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="Events a second that each process takes from a source without a rate of its own. Absent: any.",
+    )
+    source_burst: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Events that such a source may send at once after a pause. Absent: those of a second.",
+    )
+    source_daily_quota: int | None = Field(
+        default=None,
+        ge=1,
+        description="Events a day (UTC) taken from a source without a quota of its own. Absent: any.",
+    )
+    source_refresh: Duration = Field(
+        default=timedelta(seconds=1),
+        ge=timedelta(milliseconds=50),
+        le=timedelta(seconds=10),
+        description="How often a process looks for changed sources and adds up what they have sent.",
+    )
+    key_overlap: Duration = Field(
+        default=timedelta(hours=24),
+        ge=timedelta(),
+        le=timedelta(days=90),
+        description="How long the old keys of a source still open after a rotation that does not say.",
+    )
+    max_requests_in_flight: int = Field(
+        default=512, ge=1, le=100_000, description="Requests that wait for the log at once; more are refused."
+    )
+    max_bytes_in_flight: int = Field(
+        default=64 << 20, ge=4 << 20, description="Bytes of bodies held at once; more are refused."
+    )
+    body_timeout: Duration = Field(
+        default=timedelta(seconds=15),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=10),
+        description="Time in which a request's body must have come.",
+    )
     max_event_bytes: int = Field(
         default=65_536,
         ge=1_000,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from services.ingest.app import open_ingest
 from services.ingest.settings import IngestSettings
 from services.ingest.store.tables import position
 from services.ingest.worker import GROUP, TOPICS
-from shared.clock import utc_now
+from shared.clock import Clock, utc_now
 from shared.events.rejected import Rejected, decode_rejected
 from shared.events.topics import TopicName
 from shared.events.touch import Touch, decode_touches
@@ -25,7 +26,8 @@ from shared.log.protocol import EventLog
 from shared.log.records import Partition
 from shared.platform import Platform
 from shared.postgres.positions import Positions
-from shared.service import Service
+from shared.secrets import SecretBox
+from shared.service import Service, Worker
 from shared.telemetry.metrics import Metrics
 from tests.support.topic_reader import read_topic
 from tests.support.waiting import until
@@ -35,6 +37,7 @@ CAMPAIGN_KEY = "wk_campaign_0123456789"
 SALES_KEY = "sales_0123456789abcdef"
 MARKETING_KEY = "marketing_0123456789"
 ADMIN_KEY = "admin_0123456789abcdef"
+SECRET_KEY = "c2VjcmV0LWtleS1vZi10aGUtdGVzdHMtMDEyMzQ1Njc="
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class Ingest:
         stored = await Positions(self.engine, position, owner="test").read(GROUP, partitions)
         return all([stored.get(partition, 0) == (await self.log.bounds(partition))[1] for partition in partitions])
 
+    async def knows_its_sources(self) -> bool:
+        """Tell whether the sources have been read."""
+        return "the sources have not been read" not in await self.service.readiness()
+
     async def understand(self) -> list[Touch]:
         """Understand everything that was accepted; return all touches."""
         async with self.understanding():
@@ -94,8 +101,16 @@ class Ingest:
 
 
 @asynccontextmanager
-async def open_test_ingest(engine: AsyncEngine, log: EventLog, *, owner: str = "test") -> AsyncIterator[Ingest]:
-    """Open ingest on this database and log."""
+async def open_test_ingest(
+    engine: AsyncEngine,
+    log: EventLog,
+    *,
+    owner: str = "test",
+    clock: Clock = utc_now,
+    wait: bool = True,
+    **settings: Any,
+) -> AsyncIterator[Ingest]:
+    """Open ingest on this database and log; it knows its sources."""
     metrics = Metrics()
     keys = KeyRing(
         [
@@ -106,10 +121,27 @@ async def open_test_ingest(engine: AsyncEngine, log: EventLog, *, owner: str = "
             KeyEntry(Role.ADMIN, "Ada", ADMIN_KEY),
         ]
     )
-    platform = Platform(engine=engine, log=log, keys=keys, metrics=metrics, clock=utc_now, owner=owner)
-    settings = IngestSettings(database_url=SecretStr(""))
-    async with open_ingest(settings, platform) as service:
+    platform = Platform(
+        engine=engine, log=log, keys=keys, metrics=metrics, clock=clock, owner=owner, secrets=SecretBox(SECRET_KEY)
+    )
+    settings = {"source_refresh": timedelta(milliseconds=100), **settings}
+    ingest_settings = IngestSettings(database_url=SecretStr(""), **settings)
+    async with open_ingest(ingest_settings, platform) as service, _running(service.workers["sources"]):
         app = create_app([service], metrics=metrics, draining=lambda: False)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ingest.example") as client:
-            yield Ingest(service, client, log, engine, metrics, app)
+            opened = Ingest(service, client, log, engine, metrics, app)
+            if wait:
+                await until(opened.knows_its_sources, what="the sources read")
+            yield opened
+
+
+@asynccontextmanager
+async def _running(worker: Worker) -> AsyncIterator[None]:
+    stopping = asyncio.Event()
+    working = asyncio.create_task(worker(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await working
