@@ -11,6 +11,7 @@ from rich.table import Table
 from services.cli_client import CLIENT_VARIABLES, agreement, receive, send, team
 from services.cli_contact import contact
 from services.cli_rejected import rejected
+from services.cli_source import source
 from services.terminal import call, fail, out, problems
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(agreement, name="agreement")
 app.add_typer(team, name="team")
 app.add_typer(rejected, name="rejected")
 app.add_typer(contact, name="contact")
+app.add_typer(source, name="source")
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 

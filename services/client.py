@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -74,6 +75,36 @@ class TandemClient:
     async def undo_merge(self, merge: str) -> Any:
         """Take a merge back."""
         return await self._call("POST", f"/v1/merges/{merge}/undo")
+
+    async def add_source(self, wanted: dict[str, Any]) -> Any:
+        """Add a source; the answer shows its key."""
+        return await self._call("POST", "/v1/sources", json=wanted)
+
+    async def sources(self) -> list[Any]:
+        """Return all sources."""
+        found: list[Any] = []
+        cursor = ""
+        while True:
+            page = await self._call("GET", "/v1/sources", params={"cursor": cursor})
+            found += page["sources"]
+            if not (cursor := page["next"]):
+                return found
+
+    async def source(self, name: str) -> Any:
+        """Return one source."""
+        return await self._call("GET", f"/v1/sources/{quote(name, safe='')}")
+
+    async def change_source(self, name: str, values: dict[str, Any]) -> Any:
+        """Change a source."""
+        return await self._call("PATCH", f"/v1/sources/{quote(name, safe='')}", json=values)
+
+    async def rotate_source(self, name: str, overlap: str | None = None) -> Any:
+        """Give a source a new key, which the answer shows."""
+        return await self._call("POST", f"/v1/sources/{quote(name, safe='')}/rotate", json={"overlap": overlap})
+
+    async def switch_source(self, name: str, step: Literal["disable", "enable"]) -> Any:
+        """Disable or enable a source."""
+        return await self._call("POST", f"/v1/sources/{quote(name, safe='')}/{step}")
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return what is at the path."""

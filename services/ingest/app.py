@@ -27,8 +27,8 @@ from services.ingest.store.aliases import Aliases
 from services.ingest.store.merges import Merges
 from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
-from services.ingest.store.tables import outbox as outbox_table
 from services.ingest.store.sources import SourceStore
+from services.ingest.store.tables import outbox as outbox_table
 from services.ingest.store.tables import position
 from services.ingest.worker import TOPICS, keeping_worker, measuring, settling_worker, understanding_worker
 from shared.platform import Platform

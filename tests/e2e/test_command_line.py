@@ -42,6 +42,7 @@ COMMANDS = [
     ("rejected", "replay"),
     ("contact", "merges"),
     ("contact", "unmerge"),
+    *(("source", step) for step in ("add", "set", "list", "show", "rotate", "disable", "enable")),
     ("db", "migrate"),
     ("topics", "create"),
     ("settings",),
