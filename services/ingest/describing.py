@@ -28,7 +28,8 @@ _PICTURE: dict[str, Any] = {"image/gif": {}}
 _REFUSALS = {
     "400": "The request as a whole cannot be taken; nothing of it is stored.",
     "401": "No write key of a source came with it.",
-    "403": "The key is not that of a source.",
+    "403": "The key is not that of a source, or the source is disabled.",
+    "408": "The body did not come in time.",
     "413": "It is too large; nothing of it is stored.",
     "429": "The source sends more than it may. `Retry-After` says when to go on.",
     "503": "The log did not acknowledge it in time. Send it again.",

@@ -71,7 +71,16 @@ REFUSALS = [
 ]
 
 # Told by other tests: they need a log that is away, and a client that hangs up.
-TOLD_ELSEWHERE = {"unavailable", "incomplete_body"}
+TOLD_ELSEWHERE = {
+    "unavailable",
+    "incomplete_body",
+    "source_disabled",
+    "body_timeout",
+    "rate_limited",
+    "quota_exceeded",
+    "overloaded",
+    "sources_unknown",
+}
 
 
 async def test_requests_that_are_refused(ingest: Ingest) -> None:

@@ -25,12 +25,17 @@ def test_reasons_in_the_document() -> None:
 
 def test_limits_in_the_document() -> None:
     """The page tells the defaults that there are."""
-    listed = dict(re.findall(r"^\| [^|]+ \| ([^|]+) \| `TANDEM_(\w+)` \|", PAGE.read_text(), flags=re.MULTILINE))
-    defaults = {name: IngestSettings.model_fields[name.lower()].default for name in listed.values()}
+    listed = re.findall(r"^\| [^|]+ \| ([^|]+) \| `TANDEM_(\w+)` \|", PAGE.read_text(), flags=re.MULTILINE)
+    defaults = {name: IngestSettings.model_fields[name.lower()].default for _, name in listed}
 
-    assert {name: shown for shown, name in listed.items()} == {
+    assert {name: shown for shown, name in listed} == {
         "MAX_BODY_BYTES": f"{defaults['MAX_BODY_BYTES']:,} bytes",
         "MAX_BATCH_EVENTS": f"{defaults['MAX_BATCH_EVENTS']:,}",
+        "SOURCE_RATE": "none" if defaults["SOURCE_RATE"] is None else "",
+        "SOURCE_DAILY_QUOTA": "none" if defaults["SOURCE_DAILY_QUOTA"] is None else "",
+        "BODY_TIMEOUT": f"{defaults['BODY_TIMEOUT'].total_seconds():.0f} seconds",
+        "MAX_REQUESTS_IN_FLIGHT": f"{defaults['MAX_REQUESTS_IN_FLIGHT']:,}",
+        "MAX_BYTES_IN_FLIGHT": f"{defaults['MAX_BYTES_IN_FLIGHT']:,} bytes",
         "MAX_EVENT_BYTES": f"{defaults['MAX_EVENT_BYTES']:,} bytes",
         "ALLOWED_SKEW": f"{defaults['ALLOWED_SKEW'].total_seconds() / 60:.0f} minutes",
     }
