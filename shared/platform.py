@@ -12,6 +12,7 @@ from shared.clock import Clock, utc_now
 from shared.http.keys import KeyRing, read_keys
 from shared.log.opening import open_log
 from shared.log.protocol import EventLog
+from shared.log.worker import SET_ASIDE_LIMIT
 from shared.postgres.engine import open_engine
 from shared.secrets import SecretBox
 from shared.settings import SharedSettings
@@ -27,6 +28,7 @@ class Platform:
     keys: KeyRing
     metrics: Metrics
     clock: Clock
+    set_aside_limit: int = field(default=SET_ASIDE_LIMIT, kw_only=True)
     owner: str  # host and process, written beside what this process claims
     secrets: SecretBox = field(default_factory=SecretBox)
 
@@ -55,6 +57,7 @@ async def open_platform(settings: SharedSettings, *, name: str, clock: Clock = u
             keys=keys,
             metrics=Metrics(),
             clock=clock,
+            set_aside_limit=settings.set_aside_limit,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             secrets=secrets,
         )

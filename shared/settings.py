@@ -69,6 +69,11 @@ class SharedSettings(BaseSettings):
     topic_retention: Duration = Field(
         default=timedelta(days=14), description="Age at which the log may forget records."
     )
+    set_aside_limit: int = Field(
+        default=50,
+        ge=0,
+        description="Records in a row that may break a worker's handler before it halts; 0: it never does.",
+    )
     database_pool: int = Field(default=5, ge=2, le=100, description="Connections kept open; twice as many at a peak.")
 
 

@@ -42,6 +42,7 @@ def understanding_worker(
         set_aside=understanding.set_aside,
         metrics=platform.metrics,
         members=settings.understand_members,
+        set_aside_limit=platform.set_aside_limit,
     )
 
 
@@ -55,6 +56,7 @@ def keeping_worker(platform: Platform, *, keeping: Keeping, positions: Positions
         handle=keeping.handle,
         set_aside=keeping.set_aside,
         metrics=platform.metrics,
+        set_aside_limit=platform.set_aside_limit,
         max_records=1_000,
     )
 

@@ -106,7 +106,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
 
     async def readiness() -> tuple[str, ...]:
-        return (*await _database_missing(platform), *consuming.missing())
+        return (*await _database_missing(platform), *consuming.missing(), *consuming.halted())
 
     try:
         yield Service(

@@ -35,6 +35,7 @@ def handoffs_worker(platform: Platform, *, handler: HandoffsHandler, positions: 
         handle=handler.handle,
         set_aside=handler.set_aside,
         metrics=platform.metrics,
+        set_aside_limit=platform.set_aside_limit,
         max_records=MAX_RECORDS,
     )
 

@@ -72,7 +72,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             if not passes(error):
                 raise
             missing.append("PostgreSQL cannot be reached")
-        return (*missing, *scoring.missing())
+        return (*missing, *scoring.missing(), *scoring.halted())
 
     yield Service(
         name="scorer",

@@ -38,6 +38,7 @@ def scoring_worker(
         handle=scorer.handle,
         set_aside=scorer.set_aside,
         metrics=platform.metrics,
+        set_aside_limit=platform.set_aside_limit,
         max_records=settings.score_records,
         members=settings.score_members,
     )

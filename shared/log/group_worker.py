@@ -6,7 +6,7 @@ from datetime import timedelta
 from time import monotonic
 
 from shared.log.protocol import ClaimPosition, EventLog
-from shared.log.worker import ConsumerWorker, Handle, SetAside
+from shared.log.worker import SET_ASIDE_LIMIT, ConsumerWorker, Handle, SetAside
 from shared.telemetry.metrics import Metrics
 
 HUNG_AFTER = timedelta(minutes=3)  # without a round of the loop; the longest wait in one is that for the database
@@ -31,6 +31,7 @@ class GroupWorker:
         metrics: Metrics,
         max_records: int = 5000,
         members: int = 1,
+        set_aside_limit: int = SET_ASIDE_LIMIT,
     ) -> None:
         self._group = group
         self._topics = topics
@@ -41,6 +42,7 @@ class GroupWorker:
         self._metrics = metrics
         self._max_records = max_records
         self._members = members
+        self._set_aside_limit = set_aside_limit
         self._consuming: dict[int, ConsumerWorker] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -57,6 +59,10 @@ class GroupWorker:
         """Return a line while a member is not consuming: for readiness."""
         return () if len(self._consuming) == self._members else ("the worker has not joined its group",)
 
+    def halted(self) -> tuple[str, ...]:
+        """Return a line for each member that stands still because everything breaks its handler."""
+        return tuple(member.halted for member in self._consuming.values() if member.halted)
+
     def hung(self) -> tuple[str, ...]:
         """Return a line when a member's loop has not come round for long: for liveness."""
         idle = max((monotonic() - member.last_progress for member in self._consuming.values()), default=0.0)
@@ -71,6 +77,7 @@ class GroupWorker:
                 set_aside=self._set_aside,
                 metrics=self._metrics,
                 max_records=self._max_records,
+                set_aside_limit=self._set_aside_limit,
             )
             try:
                 await self._consuming[number].run(stopping)

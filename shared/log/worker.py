@@ -5,6 +5,8 @@
 * Position lost: another member owns the partition; drop the work, read again only what is still ours.
 * A record that breaks the handler: its neighbours go through one by one, then it is set aside with the reason
   and the partition moves on.
+* Many such records in a row, and nothing that works between them: not the records are at fault. The worker halts, tries
+  one record now and then, and goes on by itself once one works.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ BATCH_BYTES = 3 << 20  # some 5,000 touches: larger transactions cost more memor
 FETCH_TIMEOUT = timedelta(milliseconds=500)
 SHORTEST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=5)
+SET_ASIDE_LIMIT = 50
 
 Handle = Callable[[Sequence[Batch]], Awaitable[None]]
 SetAside = Callable[[Batch, Exception], Awaitable[None]]
@@ -47,6 +50,7 @@ class ConsumerWorker:
         metrics: Metrics,
         max_records: int = 5000,
         max_bytes: int = BATCH_BYTES,
+        set_aside_limit: int = SET_ASIDE_LIMIT,
     ) -> None:
         self._name = name
         self._consumer = consumer
@@ -55,15 +59,19 @@ class ConsumerWorker:
         self._metrics = metrics
         self._max_records = max_records
         self._max_bytes = max_bytes
+        self._set_aside_limit = set_aside_limit  # 0: none
         self._one_by_one = 0  # records still to be handled alone
+        self._aside_in_a_row = 0
         self._pause = SHORTEST_PAUSE
         self._logger = structlog.get_logger().bind(worker=name)
+        self.halted: str | None = None  # why the worker stands still until somebody acts
         self.last_progress = monotonic()  # when the loop last came round; liveness watches it
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; the batch in hand is finished first."""
         while not stopping.is_set():
             self.last_progress = monotonic()
+            self._metrics.workers_halted.labels(self._name).set(1 if self.halted else 0)
             self._metrics.partitions_stalled.labels(self._name).set(len(self._consumer.stalled()))
             limit = 1 if self._one_by_one else self._max_records
             batches = await self._consumer.fetch(max_records=limit, max_bytes=self._max_bytes, timeout=FETCH_TIMEOUT)
@@ -85,10 +93,17 @@ class ConsumerWorker:
                 await self._put_aside(batches[0], error, stopping)
         else:
             self._metrics.batch_seconds.labels(self._name).observe(monotonic() - started)
+            self._aside_in_a_row = 0
+            if self.halted:
+                self.halted = None
+                self._logger.warning("worker.resumed")
             await self._moved(batches)
 
     async def _put_aside(self, batch: Batch, reason: Exception, stopping: asyncio.Event) -> None:
         """Keep the record that broke the handler; if even that cannot be done, only a person can help."""
+        if 0 < self._set_aside_limit <= self._aside_in_a_row:
+            await self._halt(batch, reason, stopping)
+            return
         try:
             await self._set_aside(batch, reason)
         except Exception as error:
@@ -98,7 +113,19 @@ class ConsumerWorker:
         else:
             self._logger.error("record.set_aside", at=f"{batch.partition}@{batch.position}", exc_info=reason)
             self._metrics.records_set_aside.labels(self._name).inc()
+            self._aside_in_a_row += 1
             await self._moved([batch])
+
+    async def _halt(self, batch: Batch, reason: Exception, stopping: asyncio.Event) -> None:
+        """Leave the record where it is and try again later; meanwhile other partitions have a turn."""
+        if self.halted is None:
+            self._logger.error("worker.halted", at=f"{batch.partition}@{batch.position}", exc_info=reason)
+        self.halted = (
+            f"the worker has halted: the last {self._aside_in_a_row} records were set aside and now "
+            f"{batch.partition}@{batch.position} breaks its handler, too: {reason!r}"
+        )
+        self._rewind([batch])
+        await wait_for_any(stopping, timeout=LONGEST_PAUSE)
 
     async def _moved(self, batches: Sequence[Batch]) -> None:
         self._pause = SHORTEST_PAUSE

@@ -37,6 +37,9 @@ class Metrics:
         self.records_set_aside = counter(
             "records_set_aside", "Records that broke their handler and were kept with the reason.", "worker"
         )
+        self.workers_halted = gauge(
+            "workers_halted", "1 while a worker stands still because everything breaks its handler.", "worker"
+        )
         self.outbox_waiting = gauge("outbox_waiting_messages", "Messages decided but not yet in the log.", "service")
         self.outbox_oldest_seconds = gauge(
             "outbox_oldest_seconds", "Age of the oldest message not yet in the log.", "service"

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.log.errors import LogUnavailable
 from shared.log.protocol import EventLog
 from shared.log.records import Batch, Partition, Record
-from shared.log.worker import ConsumerWorker
+from shared.log.worker import SET_ASIDE_LIMIT, ConsumerWorker
 from shared.postgres.positions import Positions
 from shared.telemetry.metrics import Metrics
 from tests.support.reading import handled, times_handled
@@ -33,6 +33,12 @@ class Trial:
         self.fail_aside: Callable[[Batch], None] = lambda _: None
         self.reasons: list[str] = []
         self.sizes: list[int] = []
+        self.metrics = Metrics()
+        self.worker: ConsumerWorker | None = None
+
+    def halted(self) -> bool:
+        """Tell whether the worker has halted, by what it says itself."""
+        return self.worker is not None and self.worker.halted is not None
 
     async def handle(self, batches: Sequence[Batch]) -> None:
         """Write down every record, in one transaction."""
@@ -60,11 +66,19 @@ class Trial:
 
 
 @asynccontextmanager
-async def working(log: EventLog, topic: str, trial: Trial) -> AsyncIterator[asyncio.Task[None]]:
+async def working(
+    log: EventLog, topic: str, trial: Trial, *, set_aside_limit: int = SET_ASIDE_LIMIT
+) -> AsyncIterator[asyncio.Task[None]]:
     stopping = asyncio.Event()
     async with log.consume(GROUP, [topic], trial.positions.claim) as consumer:
-        worker = ConsumerWorker(
-            GROUP, consumer, handle=trial.handle, set_aside=trial.set_aside, metrics=Metrics(), max_records=100
+        trial.worker = worker = ConsumerWorker(
+            GROUP,
+            consumer,
+            handle=trial.handle,
+            set_aside=trial.set_aside,
+            metrics=trial.metrics,
+            max_records=100,
+            set_aside_limit=set_aside_limit,
         )
         task = asyncio.create_task(worker.run(stopping))
         try:
@@ -199,6 +213,72 @@ async def test_a_record_that_cannot_even_be_set_aside_ends_the_worker(
             task.result()
 
     assert await count(engine) == 0
+
+
+async def test_a_handler_that_everything_breaks(
+    log: EventLog, topic: str, positions: Positions, engine: AsyncEngine
+) -> None:
+    """The worker halts instead of setting everything aside, says so, stays alive, and goes on once something works."""
+    broken = True
+
+    def fail(_: Sequence[Batch]) -> None:
+        if broken:
+            raise ValueError("a defect")
+
+    async def halted() -> bool:
+        return (
+            trial.halted() and trial.metrics.registry.get_sample_value("tandem_workers_halted", {"worker": GROUP}) == 1
+        )
+
+    trial = Trial(positions, fail)
+    await append(log, topic, 10)
+    async with working(log, topic, trial, set_aside_limit=3):
+        await until(halted, what="the worker halts")
+        tries = len(trial.sizes)
+        await until(lambda: tried_again(trial, tries), what="it tries again")
+        aside = await count(engine)
+        broken = False
+        await until(lambda: reached(engine, 20))
+        assert not trial.halted()
+
+    assert (aside, trial.reasons) == (3, ["a defect"] * 3)
+    assert set((await times_handled(engine, GROUP)).values()) == {1}
+
+
+async def test_many_poisonous_records_among_healthy_ones(
+    log: EventLog, topic: str, positions: Positions, engine: AsyncEngine
+) -> None:
+    """While others are handled, more of them than the limit do not hold the partition up."""
+
+    def fail(batches: Sequence[Batch]) -> None:
+        if any(record.value == b"poison" for batch in batches for record in batch.records):
+            raise ValueError("poison")
+
+    trial = Trial(positions, fail)
+    await log.append(topic, [Record(b"poison", partition=0)] * 10)
+    await log.append(topic, [Record(b"healthy", partition=1)] * 40)
+    async with working(log, topic, trial, set_aside_limit=3):
+        await until(lambda: reached(engine, 50), seconds=60)
+
+    assert trial.reasons == ["poison"] * 10
+
+
+async def test_without_a_limit(log: EventLog, topic: str, positions: Positions, engine: AsyncEngine) -> None:
+    """Somebody who wants everything set aside gets it."""
+
+    def fail(_: Sequence[Batch]) -> None:
+        raise ValueError("all of it")
+
+    trial = Trial(positions, fail)
+    await append(log, topic, 10)
+    async with working(log, topic, trial, set_aside_limit=0):
+        await until(lambda: reached(engine, 20))
+
+    assert len(trial.reasons) == 20
+
+
+async def tried_again(trial: Trial, tries: int) -> bool:
+    return len(trial.sizes) > tries
 
 
 async def reached(engine: AsyncEngine, total: int) -> bool:
