@@ -145,6 +145,7 @@ def topics_create() -> None:
             database_url=settings.database_url.get_secret_value(),
             name="tandem-topics",
             append_timeout=settings.append_timeout,
+            security=settings.kafka_security(),
         ) as log:
             return [topic.name for topic in await create_topics(log, settings)]
 

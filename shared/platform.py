@@ -49,6 +49,7 @@ async def open_platform(settings: SharedSettings, *, name: str, clock: Clock = u
             database_url=url,
             name=name,
             append_timeout=settings.append_timeout,
+            security=settings.kafka_security(),
         ) as log,
     ):
         yield Platform(

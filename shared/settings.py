@@ -7,13 +7,14 @@ import difflib
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.durations import parse_duration
 from shared.explained import ExplainedError
+from shared.log.kafka_security import KafkaSecurity, KafkaSecurityError, SaslMechanism, SecurityProtocol
 
 PREFIX = "TANDEM_"
 
@@ -50,6 +51,24 @@ class SharedSettings(BaseSettings):
         description="Key that stored secrets are encrypted with, 32 bytes in URL-safe base64;"
         " to replace it: the new one, a comma, the old one.",
     )
+    kafka_security_protocol: SecurityProtocol = Field(
+        default="PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: SaslMechanism | None = Field(
+        default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; with a protocol that begins with SASL."
+    )
+    kafka_username: str | None = Field(default=None, description="Who we are to the brokers, with SASL.")
+    kafka_password: SecretStr | None = Field(default=None, description="The password of that user.")
+    kafka_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that sign the brokers' certificates; else the system's.",
+    )
+    kafka_cert_file: Path | None = Field(
+        default=None, description="PEM file of our own certificate, where the brokers ask for one."
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="PEM file of its key, not encrypted; absent: it is in the certificate's file."
+    )
     keys_file: Path | None = Field(default=None, description="YAML file that names sources, people and their keys.")
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -76,6 +95,26 @@ class SharedSettings(BaseSettings):
     )
     database_pool: int = Field(default=5, ge=2, le=100, description="Connections kept open; twice as many at a peak.")
 
+    @model_validator(mode="after")
+    def _check_kafka(self) -> Self:
+        try:
+            self.kafka_security()
+        except KafkaSecurityError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def kafka_security(self) -> KafkaSecurity:
+        """Return how to talk to the brokers. Raises KafkaSecurityError."""
+        return KafkaSecurity(
+            protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_username,
+            password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+            ca_file=self.kafka_ca_file,
+            cert_file=self.kafka_cert_file,
+            key_file=self.kafka_key_file,
+        )
+
 
 def load_settings(kind: type[S], /, **overrides: Any) -> S:
     """Read the settings of one service; an override wins over the environment, None included.
@@ -87,6 +126,9 @@ def load_settings(kind: type[S], /, **overrides: Any) -> S:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
+            if not problem["loc"]:  # settings that do not go together: the message names them
+                lines.append(problem["msg"].removeprefix("Value error, "))
+                continue
             name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else PREFIX
             field = kind.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
             meaning = f" ({field.description})" if field else ""

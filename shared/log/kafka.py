@@ -1,9 +1,10 @@
 """The log on Kafka: how production runs, and how it grows past one machine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -20,6 +21,7 @@ from aiokafka.structs import TopicPartition
 from shared.log.errors import LogError, LogUnavailable
 from shared.log.kafka_consumer import KafkaConsumer
 from shared.log.kafka_producer import Producing
+from shared.log.kafka_security import IN_THE_OPEN, KafkaSecurity
 from shared.log.placement import MAX_RECORD_BYTES
 from shared.log.protocol import ClaimPosition, Consumer, EventLog
 from shared.log.records import Partition, Record, Topic
@@ -33,12 +35,17 @@ MOST_REPLICAS = 3
 
 @asynccontextmanager
 async def open_kafka_log(
-    bootstrap: str, *, client_id: str, append_timeout: timedelta = timedelta(seconds=5)
+    bootstrap: str,
+    *,
+    client_id: str,
+    append_timeout: timedelta = timedelta(seconds=5),
+    security: KafkaSecurity = IN_THE_OPEN,
 ) -> AsyncIterator[EventLog]:
-    """Open the log on the brokers; they may be away."""
-    producing = Producing(bootstrap, client_id=client_id, timeout=append_timeout)
+    """Open the log on the brokers; they may be away. Raises KafkaSecurityError."""
+    brokers = {"bootstrap_servers": bootstrap, **security.client_arguments()}
+    producing = Producing(brokers, client_id=client_id, timeout=append_timeout)
     try:
-        yield KafkaLog(bootstrap, producing, client_id=client_id)
+        yield KafkaLog(brokers, producing, client_id=client_id)
     finally:
         await producing.close()
 
@@ -46,16 +53,14 @@ async def open_kafka_log(
 class KafkaLog:
     """The log on one cluster."""
 
-    def __init__(self, bootstrap: str, producing: Producing, *, client_id: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Mapping[str, Any], producing: Producing, *, client_id: str) -> None:
+        self._brokers = brokers
         self._producing = producing
         self._client_id = client_id
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         """Create what is missing and wait until it can be written to."""
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._bootstrap, client_id=self._client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
-        )
+        admin = AIOKafkaAdminClient(**self._brokers, client_id=self._client_id, request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
             async with asyncio.timeout(ADMIN_TIMEOUT.total_seconds()):
                 await admin.start()
@@ -80,7 +85,7 @@ class KafkaLog:
         await self._producing.partitions(partition.topic)
         where = TopicPartition(*partition)
         reader = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             client_id=self._client_id,
             isolation_level="read_committed",
             request_timeout_ms=REQUEST_TIMEOUT_MS,
@@ -103,7 +108,7 @@ class KafkaLog:
     def consume(self, group: str, topics: Sequence[str], claim: ClaimPosition) -> AbstractAsyncContextManager[Consumer]:
         """Join the group."""
         return KafkaConsumer(
-            self._bootstrap, self._producing, client_id=self._client_id, group=group, names=topics, claim=claim
+            self._brokers, self._producing, client_id=self._client_id, group=group, names=topics, claim=claim
         ).joined()
 
     async def reachable(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -33,7 +34,7 @@ class KafkaConsumer:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Mapping[str, Any],
         producing: Producing,
         *,
         client_id: str,
@@ -44,7 +45,7 @@ class KafkaConsumer:
         self._group = group
         self._claims = Claims(group, claim=claim, bounds=self._bounds, ready=self._ready)
         self._member = KafkaMember(
-            bootstrap,
+            brokers,
             client_id=client_id,
             group=group,
             names=names,

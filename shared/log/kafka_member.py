@@ -12,9 +12,10 @@ What aiokafka does differently from what its documentation says, and what is don
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -47,7 +48,7 @@ class KafkaMember:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Mapping[str, Any],
         *,
         client_id: str,
         group: str,
@@ -56,7 +57,7 @@ class KafkaMember:
         taken: OnPartitions,
         lost: OnPartitions,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._client_id = client_id
         self._group = group
         self._names = tuple(names)
@@ -139,7 +140,7 @@ class KafkaMember:
 
     async def _join(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             client_id=self._client_id,
             group_id=self._group,
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),

@@ -8,9 +8,10 @@ retired, and the next append starts another. What the retired one still had is s
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -35,8 +36,8 @@ Acknowledgement = asyncio.Future[RecordMetadata]
 class Producing:
     """The producer of the moment."""
 
-    def __init__(self, bootstrap: str, *, client_id: str, timeout: timedelta) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Mapping[str, Any], *, client_id: str, timeout: timedelta) -> None:
+        self._brokers = brokers
         self._client_id = client_id
         self._timeout = timeout
         self._starting: asyncio.Task[AIOKafkaProducer] | None = None
@@ -97,7 +98,7 @@ class Producing:
     async def _start(self) -> AIOKafkaProducer:
         milliseconds = int(self._timeout.total_seconds() * 1000)
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -123,9 +123,12 @@ class KafkaServer:
 
 
 @asynccontextmanager
-async def running_kafka(nodes: int = 1) -> AsyncIterator[KafkaServer]:
-    """Run a cluster in a temporary directory, or reach the one that the environment names."""
-    if bootstrap := os.environ.get(EXTERNAL_BOOTSTRAP):
+async def running_kafka(nodes: int = 1, *, configure: Callable[[str], str] | None = None) -> AsyncIterator[KafkaServer]:
+    """Run a cluster in a temporary directory, or reach the one that the environment names.
+
+    `configure` changes the properties of each node; what is named cannot be changed, so then the cluster is our own.
+    """
+    if (bootstrap := os.environ.get(EXTERNAL_BOOTSTRAP)) and configure is None:
         yield KafkaServer(bootstrap, [])
         return
     directory = Path(mkdtemp(prefix="tandem-kafka-"))
@@ -134,6 +137,9 @@ async def running_kafka(nodes: int = 1) -> AsyncIterator[KafkaServer]:
     cluster = [KafkaNode(directory, number) for number in range(1, nodes + 1)]
     try:
         await _format(directory, ports)
+        if configure:
+            for properties in directory.glob("*/server.properties"):
+                properties.write_text(configure(properties.read_text()))
         for node in cluster:
             node.launch()
         for node in cluster:
@@ -154,11 +160,11 @@ def _free_ports(count: int, besides: list[int]) -> list[int]:
 
 
 @asynccontextmanager
-async def kafka_or_skip() -> AsyncIterator[KafkaServer]:
+async def kafka_or_skip(*, configure: Callable[[str], str] | None = None) -> AsyncIterator[KafkaServer]:
     """Run a broker; where none can be had, skip the test with the reason, or fail it in CI."""
     async with AsyncExitStack() as stack:
         try:
-            server = await stack.enter_async_context(running_kafka())
+            server = await stack.enter_async_context(running_kafka(configure=configure))
         except KafkaUnavailable as error:
             if os.environ.get("CI") == "true":
                 raise
@@ -184,6 +190,14 @@ async def empty_kafka() -> AsyncIterator[KafkaServer]:
         finally:
             await admin.close()
         yield server
+
+
+async def kafka_tool(*arguments: str) -> None:
+    """Run one of Kafka's own tools, as `kafka.admin.ConfigCommand`."""
+    command = [str(_SCRIPT), "tool", *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode(errors="replace") + done.stdout.decode(errors="replace"))
 
 
 async def _format(directory: Path, ports: list[tuple[int, int]]) -> None:

@@ -98,5 +98,21 @@ securityContext:
     secretKeyRef:
       name: {{ .Values.kafka.existingSecret }}
       key: {{ .Values.kafka.key }}
+- name: TANDEM_KAFKA_SECURITY_PROTOCOL
+  value: {{ .Values.kafka.security.protocol | quote }}
+{{- if hasPrefix "SASL" .Values.kafka.security.protocol }}
+- name: TANDEM_KAFKA_SASL_MECHANISM
+  value: {{ .Values.kafka.security.saslMechanism | quote }}
+- name: TANDEM_KAFKA_USERNAME
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.kafka.existingSecret }}
+      key: {{ .Values.kafka.security.usernameKey }}
+- name: TANDEM_KAFKA_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.kafka.existingSecret }}
+      key: {{ .Values.kafka.security.passwordKey }}
+{{- end }}
 {{- end }}
 {{- end -}}
