@@ -233,12 +233,12 @@ async def test_a_handler_that_everything_breaks(
     trial = Trial(positions, fail)
     await append(log, topic, 10)
     async with working(log, topic, trial, set_aside_limit=3):
-        await until(halted, what="the worker halts")
+        await until(halted, seconds=60, what="the worker halts")
         tries = len(trial.sizes)
-        await until(lambda: tried_again(trial, tries), what="it tries again")
+        await until(lambda: tried_again(trial, tries), seconds=60, what="it tries again")
         aside = await count(engine)
         broken = False
-        await until(lambda: reached(engine, 20))
+        await until(lambda: reached(engine, 20), seconds=60)
         assert not trial.halted()
 
     assert (aside, trial.reasons) == (3, ["a defect"] * 3)
