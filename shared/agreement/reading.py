@@ -56,7 +56,26 @@ def compose(text: str) -> yaml.Node | Mistake:
         return _at(mark, message) if mark else Mistake(1, 1, "", message)
     except (yaml.YAMLError, ValueError) as error:
         return Mistake(1, 1, "", f"expected YAML: {str(error).splitlines()[0]}")
-    return Mistake(1, 1, "", "expected an agreement, not an empty file") if root is None else root
+    if root is None:
+        return Mistake(1, 1, "", "expected an agreement, not an empty file")
+    return _mended(root)
+
+
+def _mended(root: yaml.Node) -> yaml.Node | Mistake:
+    r"""Return the tree with JSON's pairs of escapes (`\ud83d\ude00`) as one character; half a pair is a mistake."""
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            nodes += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif not node.value.isascii():
+            try:
+                node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                return _at(node.start_mark, "expected whole characters, not half of a pair of escapes")
+    return root
 
 
 @dataclass(slots=True)

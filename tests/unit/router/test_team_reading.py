@@ -1,5 +1,6 @@
 """The team as people write it: read whole, or refused with every mistake and its line."""
 
+import json
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -108,3 +109,19 @@ def test_what_is_no_team(written: str) -> None:
     """Nothing that anybody may send breaks the reading."""
     with pytest.raises(TeamInvalid):
         read_team(written)
+
+
+def test_characters_in_halves() -> None:
+    """JSON writes an emoji as two escapes, which are one character; a half alone is a mistake with its place."""
+    text = json.dumps(
+        {
+            "reps": [{"name": "Rita 😀", "email": "rita@harbour.example"}],
+            "pools": [{"name": "everyone", "members": ["Rita 😀"]}],
+            "endpoints": [{"name": "crm", "url": "https://crm.example/"}],
+        }
+    )
+    assert "\\ud83d\\ude00" in text
+    assert read_team(text).reps[0].name == "Rita 😀"
+    for half in ('{"\\udb3c": false}', text.replace("\\ude00", "", 1)):
+        with pytest.raises(TeamInvalid, match="expected whole characters"):
+            read_team(half)
