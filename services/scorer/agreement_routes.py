@@ -28,6 +28,7 @@ from shared.agreement.model import Agreement
 from shared.agreement.parse import LARGEST_TEXT, parse_agreement
 from shared.agreement.reading import Mistake
 from shared.clock import Clock
+from shared.http.documents import problem_response
 from shared.http.keys import KeyRing, Role, require
 from shared.http.problems import ProblemError
 
@@ -85,7 +86,7 @@ def create_agreement_routes(
             )
         return json_answer(show_version(version), 201 if is_new else 200)
 
-    @router.get("/active")
+    @router.get("/active", responses={404: problem_response("No agreement is active.")})
     async def read_active(request: Request) -> Response:
         """Return the agreement that decisions are made under."""
         require(keys, request, *READERS)
