@@ -131,9 +131,10 @@ class _Deciding:
                 continue
             other = known.named(alias)  # what this event has taught by now
             if other is None:
-                refusal = _full(alias, known.holding(contact), self.caps)
+                held = known.holding(contact)
+                refusal = _full(alias, held, self.caps)
                 if refusal is None:
-                    self._link(alias, contact)
+                    self._link(alias, contact, held)
             elif other != contact:
                 refusal = self._refusal(alias, contact, other, names)
                 if refusal is None:
@@ -149,12 +150,14 @@ class _Deciding:
         contact = self.known.living(person.contact_id)
         return Person(contact, tuple(alias for alias in aliases if self.known.named(alias) == contact))
 
-    def _link(self, alias: Alias, contact: ContactId) -> None:
-        if self.known.stored(contact):
-            self._changes(contact)
+    def _link(self, alias: Alias, contact: ContactId, held: Holding) -> None:
+        if held.since is not None:
+            self.decision.changing.setdefault(contact, held)
+        elif contact in self.made:
+            self.made[contact].append(alias)
         else:
-            self.made.setdefault(contact, []).append(alias)
-        self.known.link(alias, contact)
+            self.made[contact] = [alias]
+        self.known.link(alias, contact, held)
         self.decision.links[alias] = contact
 
     def _changes(self, contact: ContactId) -> None:

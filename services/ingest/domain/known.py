@@ -67,12 +67,9 @@ class Known:
         """Tell whether others may know the contact, as they cannot know one that this decision makes."""
         return self.holding(contact).since is not None
 
-    def link(self, alias: Alias, contact: ContactId) -> None:
-        """Let an alias that named nobody name the contact."""
-        if alias in self.contacts:
-            return
+    def link(self, alias: Alias, contact: ContactId, held: Holding) -> None:
+        """Let an alias that named nobody name the contact, which has `held` so far."""
         self.contacts[alias] = contact
-        held = self.holding(contact)
         user, emails, anonymous = held.user, held.emails, held.anonymous
         match alias.kind:
             case "user":

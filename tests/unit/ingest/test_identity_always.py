@@ -72,7 +72,7 @@ people = st.builds(
 muddle = st.lists(people, max_size=14)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(clear_events())
 def test_clear_events(batches: list[list[Names]]) -> None:
     """Whatever their order and batches, the contacts are exactly what the events join."""
@@ -85,7 +85,7 @@ def test_clear_events(batches: list[list[Names]]) -> None:
         assert {model.aliases[alias][0] for alias in names.aliases} == {model.living(person.contact_id)}
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(muddle.flatmap(in_batches), st.sampled_from([SMALL, Caps()]))
 def test_any_events(batches: list[list[Names]], caps: Caps) -> None:
     """No contact has two user ids or more than it may, none that lives on in another has a name, each event has one."""
@@ -105,7 +105,7 @@ def test_any_events(batches: list[list[Names]], caps: Caps) -> None:
         assert {model.aliases[alias][0] for alias in person.aliases} == {model.living(person.contact_id)}
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(muddle.flatmap(in_batches), muddle.flatmap(in_batches), st.sampled_from([SMALL, Caps()]))
 def test_deciding_again(batches: list[list[Names]], more: list[list[Names]], caps: Caps) -> None:
     """A repeat, be it late, changes nothing and comes to the same contacts, or to those that they live on in."""
