@@ -121,7 +121,7 @@ async def test_snowplow(install: Install, method: Any, encoding: str) -> None:
         assert failures == []
         contact = await counted(tandem, install, email="ada@acme.example", touches=2 * VISITS + 1)
         async with TandemClient(tandem.url, install.keys["marketing"]) as api:
-            touches = (await api.get(f"/v1/contacts/{contact['id']}/touches"))["touches"]
+            touches = (await api.get(f"/v1/contacts/{contact['id']}/touches", limit=200))["touches"]
 
     assert contact["touches"] == 2 * VISITS + 1
     assert {"kind": "anonymous", "value": "domain-1"} in contact["aliases"]
