@@ -42,6 +42,7 @@ from shared.service import Service
 async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIterator[Service]:
     """Open the service on the platform; nothing is read or written before it runs."""
     positions = Positions(platform.engine, position, owner=platform.owner)
+    directory = SourceDirectory(platform.keys, book=None, clock=platform.clock)
     outbox = Outbox(platform.engine, outbox_table, platform.log)
     merges = Merges(platform.engine, outbox)
     identifying = Identifying(
@@ -62,6 +63,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         ),
         watch=Watch(honeypot_paths=settings.honeypot_paths, user_agents=settings.bot_user_agents),
         slice_events=settings.understand_events,
+        mapping_of=directory.mapping_of,
     )
     worker = understanding_worker(platform, understanding=understanding, positions=positions, settings=settings)
     rejections, replays = RejectionStore(platform.engine), ReplayStore(platform.engine)
@@ -79,7 +81,6 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     keeping = keeping_worker(platform, keeping=Keeping(rejections, positions), positions=positions)
     schema = _Schema(platform.engine)
 
-    directory = SourceDirectory(platform.keys, book=None, clock=platform.clock)
     reception = Reception(
         log=platform.log, sources=directory, clock=platform.clock, metrics=platform.metrics, settings=settings
     )

@@ -14,7 +14,7 @@ from services.ingest.domain.suspicion import Watch
 from services.ingest.domain.understanding import touch_of
 from services.ingest.identifying import Identifying
 from services.ingest.intake.fields import Limits
-from services.ingest.intake.record import UNKEPT, origin_of, read_record, text_headers
+from services.ingest.intake.record import UNKEPT, MappingOf, origin_of, read_record, text_headers, unmapped
 from services.ingest.packing import pack_rejection, pack_touches
 from shared.events.topics import TopicName
 from shared.log.protocol import EventLog
@@ -38,6 +38,7 @@ class Understanding:
         limits: Limits,
         watch: Watch,
         slice_events: int,
+        mapping_of: MappingOf = unmapped,
     ) -> None:
         self._log = log
         self._identifying = identifying
@@ -46,6 +47,7 @@ class Understanding:
         self._limits = limits
         self._watch = watch
         self._slice_events = slice_events
+        self._mapping_of = mapping_of
 
     async def handle(self, batches: Sequence[Batch]) -> None:
         """Publish what is in the batches, then move past them. Raises PositionLost, LogUnavailable."""
@@ -55,7 +57,7 @@ class Understanding:
         for record in _as_they_came(batches):
             headers = text_headers(record.headers)
             origin = _origin(record, headers)
-            for item in read_record(record.value, headers, origin, self._limits):
+            for item in read_record(record.value, headers, origin, self._limits, mapping_of=self._mapping_of):
                 if isinstance(item, Rejection):
                     rejections.append((item.reason, pack_rejection(item, origin, headers)))
                 else:

@@ -10,8 +10,9 @@ import msgspec
 
 from services.ingest.domain.source import Source
 from services.ingest.domain.source_key import SourceKey, digest_of
+from services.ingest.intake.hooks.providers import problems_of
 from shared.clock import Clock, utc_now
-from shared.http.keys import KeyEntry, KeyRing, Role
+from shared.http.keys import KeyEntry, KeyRing, KeysError, Role
 from shared.http.problems import ProblemError
 
 
@@ -27,11 +28,18 @@ class Book(msgspec.Struct, frozen=True):
 NOTHING_STORED = Book()
 
 
+class SourcesUnread(OSError):
+    """Raised for what cannot be known before the database has been read, so what needs it waits like for a server."""
+
+
 class SourceDirectory:
     """Sources by the keys that they send, and by name."""
 
     def __init__(self, keys: KeyRing, *, book: Book | None = NOTHING_STORED, clock: Clock = utc_now) -> None:
-        """Begin with the sources of the file, and what is known of the database; None when it is yet to be read."""
+        """Begin with the sources of the file, and what is known of the database; None when it is yet to be read.
+
+        Raise KeysError where the provider, the secret or the mapping of a source in the file cannot be used.
+        """
         self._keys = keys
         self._book = book
         self._clock = clock
@@ -39,6 +47,9 @@ class SourceDirectory:
         for entry in keys.entries:
             if entry.role is Role.SOURCE:
                 self._in_file[entry.name] = _source(entry, self._in_file.get(entry.name))
+        for source in self._in_file.values():
+            if problems := problems_of(source):
+                raise KeysError(f"The source {source.name!r} in the keys file: {problems[0]}")
 
     @property
     def known(self) -> bool:
@@ -82,6 +93,15 @@ class SourceDirectory:
         """Return the source that the first known key belongs to, whether or not it may send."""
         found, _ = self._find(keys)
         return found
+
+    def mapping_of(self, name: str) -> str:
+        """Return the mapping of the source of this name, or "" when it has none. Raises SourcesUnread."""
+        source = self._in_file.get(name)
+        if source is None:
+            if self._book is None:
+                raise SourcesUnread("the sources have not been read")
+            source = self._book.sources.get(name)
+        return source.mapping if source else ""
 
     def authorised(self, keys: Iterable[str]) -> Source:
         """Return the source that the first known key belongs to. Raises a 401, 403 or 503 problem."""

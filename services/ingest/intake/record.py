@@ -1,7 +1,7 @@
 """A record of `events.*`, by whoever wrote it: what it came as, where it came from, and the events in it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -11,6 +11,8 @@ from services.ingest.domain.instants import read_instant
 from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.intake import cloudevents, posthog, segment, snowplow
 from services.ingest.intake.fields import TYPES, Limits
+from services.ingest.intake.hooks.providers import HOOKS, Provider
+from services.ingest.intake.hooks.reading import Reading
 from services.ingest.intake.payload import repaired
 from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, Place, read_attempt, read_place
 from shared.events.topics import TopicName
@@ -28,6 +30,11 @@ TRACE_HEADER = "traceparent"
 FOREIGN_SOURCE = "kafka"  # of records that another producer wrote without saying who it is
 MAX_SOURCE_CHARACTERS = 200
 UNKEPT = "Its source requires consent, so its bytes are not kept."
+
+HOOK_PREFIX = "hook."
+
+# From the name of a source to its mapping as it is now, so that what is replayed meets the corrected one.
+MappingOf = Callable[[str], str]
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -50,6 +57,27 @@ class Intake(StrEnum):
     POSTHOG = "posthog"
     SNOWPLOW_PAYLOAD = "snowplow.payload"
     SNOWPLOW_QUERY = "snowplow.query"
+    HOOK_SENDGRID = "hook.sendgrid"
+    HOOK_MAILGUN = "hook.mailgun"
+    HOOK_POSTMARK = "hook.postmark"
+    HOOK_MAILCHIMP = "hook.mailchimp"
+    HOOK_MANDRILL = "hook.mandrill"
+    HOOK_HUBSPOT = "hook.hubspot"
+    HOOK_CUSTOMERIO = "hook.customerio"
+    HOOK_MAUTIC = "hook.mautic"
+    HOOK_TYPEFORM = "hook.typeform"
+    HOOK_CALENDLY = "hook.calendly"
+    HOOK_GENERIC = "hook.generic"
+
+
+def hook_intake(provider: Provider) -> Intake:
+    """Return what a provider's requests are stored as."""
+    return Intake(f"{HOOK_PREFIX}{provider}")
+
+
+def unmapped(source: str) -> str:  # noqa: ARG001  # the form that a lookup has
+    """Return that the source has no mapping."""
+    return ""
 
 
 def text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
@@ -86,9 +114,11 @@ def read_traceparent(value: str) -> str | None:
     return value if _TRACEPARENT.fullmatch(value) else None
 
 
-def read_record(value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits) -> list[Event | Rejection]:
+def read_record(
+    value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits, *, mapping_of: MappingOf = unmapped
+) -> list[Event | Rejection]:
     """Return what is in the record: each item an event or a rejection, whatever the bytes are."""
-    items = _read_items(value, headers, origin, limits)
+    items = _read_items(value, headers, origin, limits, mapping_of)
     if not origin.requires_consent:
         return items
     return [_with_consent(item, number, origin.requires_consent) for number, item in enumerate(items)]
@@ -104,10 +134,20 @@ def _with_consent(item: Event | Rejection, number: int, purpose: str) -> Event |
     return Rejection(Reason.NO_CONSENT, f"{message} {UNKEPT}", b"", number)
 
 
-def _read_items(value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits) -> list[Event | Rejection]:
+def _read_items(
+    value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits, mapping_of: MappingOf
+) -> list[Event | Rejection]:
     body = repaired(value)
     try:
         match _intake_of(body, headers):
+            case hook if hook.startswith(HOOK_PREFIX):
+                reading = Reading(
+                    origin=origin,
+                    limits=limits,
+                    content_type=headers.get("content-type", ""),
+                    mapping=mapping_of(origin.source) if hook is Intake.HOOK_GENERIC else "",
+                )
+                return HOOKS[Provider(hook.removeprefix(HOOK_PREFIX))].read(body, reading)
             case Intake.SEGMENT_BATCH | Intake.SEGMENT_IMPORT:
                 return segment.read_batch(body, origin, limits)
             case Intake.SEGMENT_CALL:
