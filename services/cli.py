@@ -10,6 +10,7 @@ from rich.table import Table
 
 from services.cli_client import CLIENT_VARIABLES, agreement, receive, send, team
 from services.cli_contact import contact
+from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
 from services.cli_source import source
 from services.terminal import call, fail, out, problems
@@ -24,13 +25,14 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database.", no_args_is_help=True)
 topics = typer.Typer(help="The topics of the log.", no_args_is_help=True)
+source.command("test-mapping")(try_mapping)
 app.command()(send)
 app.command()(receive)
 app.add_typer(agreement, name="agreement")
+app.add_typer(source, name="source")
 app.add_typer(team, name="team")
 app.add_typer(rejected, name="rejected")
 app.add_typer(contact, name="contact")
-app.add_typer(source, name="source")
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 

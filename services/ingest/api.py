@@ -6,13 +6,14 @@ The paths are plain Starlette routes: nothing per event happens before the answe
 from fastapi import APIRouter
 
 from services.ingest.cloudevents_api import cloudevents_routes
+from services.ingest.hook_api import HOOKS_PATH, hook_routes
 from services.ingest.posthog_api import CAPTURE_PATHS, posthog_routes
 from services.ingest.reception import Reception
 from services.ingest.segment_api import CALL_PIXELS, segment_routes
 from services.ingest.snowplow_api import PAYLOAD_PATH, PIXEL_PATHS, snowplow_routes
 
-# Where a page without scripts, or a mail, sends by asking for something.
-ALSO_BY_GET = frozenset({*CAPTURE_PATHS, *PIXEL_PATHS, PAYLOAD_PATH})
+# Where a page without scripts, or a mail, sends by asking for something; or a provider looks whether anybody is there.
+ALSO_BY_GET = frozenset({*CAPTURE_PATHS, *PIXEL_PATHS, PAYLOAD_PATH, HOOKS_PATH})
 
 
 def create_router(reception: Reception) -> APIRouter:
@@ -22,6 +23,7 @@ def create_router(reception: Reception) -> APIRouter:
         **cloudevents_routes(reception),
         **posthog_routes(reception),
         **snowplow_routes(reception),
+        **hook_routes(reception),
     }
     router = APIRouter()
     for path, handler in routes.items():

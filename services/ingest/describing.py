@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route, compile_path
 
 from services.ingest.cloudevents_api import CLOUDEVENTS_PATH
+from services.ingest.hook_api import HOOKS_PATH
 from services.ingest.intake.record import Intake
 from services.ingest.posthog_api import CAPTURE_PATHS, CAPTURE_V1_PATH
 from services.ingest.segment_api import CALL_PIXELS, SEGMENT_PATHS
@@ -147,6 +148,9 @@ def _words(path: str) -> tuple[str, dict[str, Any], dict[str, str]]:
         return "Events as Snowplow's trackers send them", _json(_PAYLOAD), _WITHOUT_413
     if path in CALL_PIXELS:
         return "A call in Segment's form, its fields in the query", {}, _WITHOUT_413
+    if path == HOOKS_PATH:
+        forms: dict[str, Any] = {"application/json": {}, "application/x-www-form-urlencoded": {}}
+        return "A provider's webhook", forms, {**_REFUSALS, "406": "Nothing proves who sent it, told to Mailgun."}
     return "Events in the form of another system", {"*/*": {}}, _REFUSALS
 
 

@@ -84,8 +84,11 @@ class _Measure:
 def _template(scope: Scope) -> str:
     """Return the path of the route, before its parameters are filled in.
 
-    Starlette's own routes leave no trace but their endpoint; where they have no parameters the path is the template.
+    Starlette's own routes leave no trace but their endpoint and the values, which are put back where they came from.
     """
     if route := getattr(scope.get("route"), "path", None):
         return str(route)
-    return str(scope["path"]) if "endpoint" in scope and not scope.get("path_params") else "unmatched"
+    if "endpoint" not in scope:
+        return "unmatched"
+    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    return "/".join(names.get(part, part) for part in str(scope["path"]).split("/"))

@@ -37,6 +37,7 @@ COMMANDS = [
     ("agreement", "sign"),
     ("agreement", "show"),
     ("team", "apply"),
+    ("source", "test-mapping"),
     ("rejected", "list"),
     ("rejected", "show"),
     ("rejected", "replay"),
@@ -245,3 +246,26 @@ def test_the_demo() -> None:
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "All 5 expected leads were delivered" in shown.stdout
     assert "adds up to" in shown.stdout
+
+
+def test_a_mapping_on_a_sample(tmp_path: Path) -> None:
+    """The events are printed; what is wrong is told with its place, and the command ends accordingly."""
+    mapping, sample = tmp_path / "mapping.yaml", tmp_path / "body.json"
+    mapping.write_text("{events: leads, email: mail, message_id: id, constants: {name: Signed Up}}")
+    sample.write_text('{"leads": [{"id": 1, "mail": "ada@acme.example"}, {"id": 2}]}')
+    some = tandem("source", "test-mapping", str(mapping), "--sample", str(sample))
+    sample.write_text('{"leads": [{"id": 1, "mail": "ada@acme.example"}]}')
+    all_of_it = tandem("source", "test-mapping", str(mapping), "--sample", str(sample))
+    mapping.write_text("{events: 'leads[', emial: mail}")
+    wrong = tandem("source", "test-mapping", str(mapping), "--sample", str(sample))
+
+    assert (some.returncode, all_of_it.returncode, wrong.returncode) == (1, 0, 2)
+    assert (
+        json.loads(some.stdout)["names"]["email"]
+        == json.loads(all_of_it.stdout)["names"]["email"]
+        == "ada@acme.example"
+    )
+    assert "no_identifier: 1 of 2 events; the first is number 1." in some.stderr
+    assert "`events` is not JMESPath" in wrong.stderr
+    assert "`emial` is not known" in wrong.stderr
+    assert "Traceback" not in wrong.stderr

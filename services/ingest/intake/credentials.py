@@ -26,3 +26,16 @@ def header_keys(authorization: str) -> Iterator[str]:
             yield credentials
         case _:
             return
+
+
+def header_password(authorization: str) -> Iterator[str]:
+    """Yield the password of Basic, for who has to put the key into an address, as in `https://tandem:key@…`."""
+    scheme, _, credentials = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return
+    try:
+        password = b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return
+    if password:
+        yield password

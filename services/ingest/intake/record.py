@@ -139,38 +139,45 @@ def _read_items(
 ) -> list[Event | Rejection]:
     body = repaired(value)
     try:
-        match _intake_of(body, headers):
-            case hook if hook.startswith(HOOK_PREFIX):
-                reading = Reading(
-                    origin=origin,
-                    limits=limits,
-                    content_type=headers.get("content-type", ""),
-                    mapping=mapping_of(origin.source) if hook is Intake.HOOK_GENERIC else "",
-                )
-                return HOOKS[Provider(hook.removeprefix(HOOK_PREFIX))].read(body, reading)
-            case Intake.SEGMENT_BATCH | Intake.SEGMENT_IMPORT:
-                return segment.read_batch(body, origin, limits)
-            case Intake.SEGMENT_CALL:
-                return [segment.read_call(body, None, origin, limits)]
-            case Intake.CLOUDEVENTS_STRUCTURED:
-                return [cloudevents.read_structured(body, origin, limits)]
-            case Intake.CLOUDEVENTS_BATCH:
-                return cloudevents.read_batch(body, origin, limits)
-            case Intake.CLOUDEVENTS_BINARY:
-                return [cloudevents.read_binary(body, headers, origin, limits)]
-            case Intake.POSTHOG:
-                sent_at = headers.get(SENT_AT_HEADER, "")
-                return posthog.read_events(body, sent_at=sent_at, origin=origin, limits=limits)
-            case Intake.SNOWPLOW_PAYLOAD:
-                query, agent = headers.get(QUERY_HEADER, ""), headers.get(USER_AGENT_HEADER, "")
-                return snowplow.read_payload(body, query=query, user_agent=agent, origin=origin, limits=limits)
-            case Intake.SNOWPLOW_QUERY:
-                agent = headers.get(USER_AGENT_HEADER, "")
-                return [snowplow.read_query(body, user_agent=agent, origin=origin, limits=limits)]
-            case call:
-                return [segment.read_call(body, TYPES[call.removeprefix("segment.")], origin, limits)]
+        intake = _intake_of(body, headers)
+        if not intake.startswith(HOOK_PREFIX):
+            return _read_protocol(intake, body, headers, origin, limits)
+        reading = Reading(
+            origin=origin,
+            limits=limits,
+            content_type=headers.get("content-type", ""),
+            mapping=mapping_of(origin.source) if intake is Intake.HOOK_GENERIC else "",
+        )
+        return HOOKS[Provider(intake.removeprefix(HOOK_PREFIX))].read(body, reading)
     except Refused as refused:
         return [Rejection(refused.reason, refused.message, value)]
+
+
+def _read_protocol(
+    intake: Intake, body: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits
+) -> list[Event | Rejection]:
+    match intake:
+        case Intake.SEGMENT_BATCH | Intake.SEGMENT_IMPORT:
+            return segment.read_batch(body, origin, limits)
+        case Intake.SEGMENT_CALL:
+            return [segment.read_call(body, None, origin, limits)]
+        case Intake.CLOUDEVENTS_STRUCTURED:
+            return [cloudevents.read_structured(body, origin, limits)]
+        case Intake.CLOUDEVENTS_BATCH:
+            return cloudevents.read_batch(body, origin, limits)
+        case Intake.CLOUDEVENTS_BINARY:
+            return [cloudevents.read_binary(body, headers, origin, limits)]
+        case Intake.POSTHOG:
+            sent_at = headers.get(SENT_AT_HEADER, "")
+            return posthog.read_events(body, sent_at=sent_at, origin=origin, limits=limits)
+        case Intake.SNOWPLOW_PAYLOAD:
+            query, agent = headers.get(QUERY_HEADER, ""), headers.get(USER_AGENT_HEADER, "")
+            return snowplow.read_payload(body, query=query, user_agent=agent, origin=origin, limits=limits)
+        case Intake.SNOWPLOW_QUERY:
+            agent = headers.get(USER_AGENT_HEADER, "")
+            return [snowplow.read_query(body, user_agent=agent, origin=origin, limits=limits)]
+        case call:
+            return [segment.read_call(body, TYPES[call.removeprefix("segment.")], origin, limits)]
 
 
 def _intake_of(body: bytes, headers: Mapping[str, str]) -> Intake:

@@ -1,7 +1,7 @@
 """Ingest as a test uses it: a client in front, and what came out behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -108,6 +108,7 @@ async def open_test_ingest(
     owner: str = "test",
     clock: Clock = utc_now,
     wait: bool = True,
+    more_keys: Sequence[KeyEntry] = (),
     **settings: Any,
 ) -> AsyncIterator[Ingest]:
     """Open ingest on this database and log; it knows its sources."""
@@ -119,6 +120,7 @@ async def open_test_ingest(
             KeyEntry(Role.SALES, "Sam", SALES_KEY),
             KeyEntry(Role.MARKETING, "Mia", MARKETING_KEY),
             KeyEntry(Role.ADMIN, "Ada", ADMIN_KEY),
+            *more_keys,
         ]
     )
     platform = Platform(
