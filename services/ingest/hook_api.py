@@ -18,6 +18,7 @@ from services.ingest.intake.hooks.providers import HOOKS, Hook, Provider, provid
 from services.ingest.intake.hooks.signature import HookRequest, NotVerified
 from services.ingest.intake.record import hook_intake
 from services.ingest.reception import RETRY_AFTER, Handler, Reception, accepted
+from services.ingest.sources import require_enabled
 from shared.http.problems import ProblemError
 
 HOOKS_PATH = "/v1/hooks/{provider}/{source}"
@@ -75,8 +76,7 @@ def _source(reception: Reception, name: str, provider: Provider) -> Source:
 
 def _check(reception: Reception, request: Request, body: bytes, source: Source, hook: Hook) -> None:
     """Have the signature prove who sends, or else the key of the source. Raises NotVerified and problems."""
-    if source.disabled_at:
-        raise ProblemError(403, "forbidden", f"The source {source.name!r} is disabled.")
+    require_enabled(source)
     if hook.verify and source.secrets:
         hook.verify(_as_signed(reception, request, body), source.secrets)
         return
