@@ -309,14 +309,15 @@ async def test_rejections_of_other_services(ingest: Ingest) -> None:
     )
     stranger = reject(Place("secrets", 0, 0), reason="r", message="m", at=at, original=b"x", headers=[])
     beyond = reject(Place("touches", 999, 0), reason="r", message="m", at=at, original=b"x", headers=[])
+    odd = reject(Place("touches", 777, 0), reason="r", message="m", at=at, original=b"x", headers=[])
     huge = reject(Place("events.web", 0, 0), reason="r", message="m", at=at, original=b"x" * 3_000_000, headers=[])
     await ingest.log.append(
         TopicName.EVENTS_REJECTED,
         [
             *(Record(encode_rejected(one)) for one in (touch, stranger, beyond, huge)),
             Record(b"nonsense \xff"),
-            Record(b'{"id": "' + b"0" * 3_500_000),
-            Record(encode_rejected(touch).replace(b'"partition":2', b'"partition":99999999999')),
+            Record(b'{"id": "' + b"0" * 50_000),
+            Record(encode_rejected(odd).replace(b'"partition":777', b'"partition":99999999999')),
         ],
     )
     await keep(ingest)
