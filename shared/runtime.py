@@ -20,6 +20,7 @@ import uvicorn
 
 from shared.explained import ExplainedError
 from shared.http.app import create_app
+from shared.http.patience import PatientProtocol
 from shared.service import Service
 from shared.telemetry.metrics import Metrics
 
@@ -64,7 +65,7 @@ async def run(
     app = create_app(services, metrics=metrics, draining=stopping.is_set)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=PatientProtocol,
         access_log=False,
         log_config=None,
         lifespan="off",
