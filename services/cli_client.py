@@ -15,7 +15,7 @@ agreement = typer.Typer(help="The definition of a lead that marketing and sales 
 team = typer.Typer(help="Who can be given handoffs, and where they are sent.", no_args_is_help=True)
 
 # Read here; not settings of a service.
-CLIENT_VARIABLES = ("TANDEM_URL", "TANDEM_KEY", "TANDEM_WEBHOOK_SECRET")
+CLIENT_VARIABLES = ("TANDEM_URL", "TANDEM_INGEST_URL", "TANDEM_ROUTER_URL", "TANDEM_KEY", "TANDEM_WEBHOOK_SECRET")
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 Url = Annotated[str, typer.Option(envvar="TANDEM_URL", help="Where Tandem listens.")]
@@ -63,7 +63,12 @@ def receive(
 
     def show(receipt: Receipt) -> None:
         out.rule(receipt.webhook_id)
-        out.print(receipt.payload["data"]["brief"]["text"], highlight=False, markup=False)
+        data = receipt.payload["data"]
+        if receipt.payload["type"] == "contact.erased":
+            text = f"Forget contact {data['contact']['id']}, handed over as {', '.join(data['handoffs'])}."
+        else:
+            text = data["brief"]["text"]
+        out.print(text, highlight=False, markup=False)
 
     async def serve() -> None:
         stopping = asyncio.Event()

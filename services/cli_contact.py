@@ -1,6 +1,9 @@
 """The subcommands about single contacts: `tandem contact`."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -10,7 +13,11 @@ from services.terminal import call, fail, out
 if TYPE_CHECKING:
     from services.client import TandemClient
 
-contact = typer.Typer(help="Single contacts.", no_args_is_help=True)
+contact = typer.Typer(help="Single contacts: merges, consent, export, erasure.", no_args_is_help=True)
+
+IngestUrl = Annotated[str, typer.Option(envvar="TANDEM_INGEST_URL", help="Where ingest listens, if not there.")]
+RouterUrl = Annotated[str, typer.Option(envvar="TANDEM_ROUTER_URL", help="Where the router listens, if not there.")]
+Id = Annotated[UUID, typer.Argument(metavar="ID", help="The contact's id.")]
 
 
 @contact.command("merges")
@@ -55,9 +62,86 @@ def contact_unmerge(
     out.print(f"{merge['other']} is a contact of its own again, apart from {merge['survivor']}", soft_wrap=True)
 
 
-def _uuid(text: str) -> str:
-    from uuid import UUID
+@contact.command("opt-out")
+def contact_opt_out(contact_id: Id, url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Leave the contact alone: stop scoring, withdraw what is not delivered.
 
+    Example: tandem contact opt-out 7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5 --key marketing_…
+    """
+    _say(contact_id, url, key, word="opt_out")
+
+
+@contact.command("opt-in")
+def contact_opt_in(contact_id: Id, url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Score the contact again, on its own wish.
+
+    Example: tandem contact opt-in 7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5 --key marketing_…
+    """
+    _say(contact_id, url, key, word="opt_in")
+
+
+@contact.command("export")
+def contact_export(
+    contact_id: Id,
+    file: Annotated[Path | None, typer.Option(help="Where to write; standard output when absent.")] = None,
+    url: Url = DEFAULT_URL,
+    ingest_url: IngestUrl = "",
+    router_url: RouterUrl = "",
+    key: Key = "",
+) -> None:
+    """Write everything that the three services hold about the contact as one JSON document.
+
+    Where each service has a URL of its own, --url is the scorer's.
+
+    Example: tandem contact export 7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5 --file ada.json --key marketing_…
+    """
+    from services.exporting import write_export
+
+    scorer = _client(url, key)
+    ingest = _client(ingest_url or url, key)
+    router = _client(router_url or url, key)
+    if file is None:
+        call(lambda: write_export(contact_id, sys.stdout.buffer, ingest=ingest, scorer=scorer, router=router))
+        return
+    partial = file.with_name(f"{file.name}.part")
+    try:
+        with partial.open("wb") as target:
+            call(lambda: write_export(contact_id, target, ingest=ingest, scorer=scorer, router=router))
+        partial.replace(file)
+    except OSError as error:
+        raise fail(f"Cannot write {file}: {error.strerror}.") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contact.command("erase")
+def contact_erase(
+    contact_id: Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Erase the contact in all services, for good; whoever had the lead is told.
+
+    Example: tandem contact erase 7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5 --key admin_…
+    """
+    if not yes:
+        typer.confirm(f"Erase contact {contact_id} and all it did? This cannot be undone.", abort=True)
+    erased = call(lambda: _client(url, key).erase_contact(contact_id))
+    ids = ", ".join(erased["contact_ids"])
+    out.print(f"Erased {ids}: {erased['touches']} touches are gone.", soft_wrap=True, highlight=False)
+    out.print(f"Within a minute, as erasure {erased['erasure']}:", soft_wrap=True, highlight=False)
+    for step in erased["next"]:
+        out.print(f"  {step}", soft_wrap=True, highlight=False)
+
+
+def _say(contact_id: UUID, url: str, key: str, *, word: str) -> None:
+    said = call(lambda: _client(url, key).say_for_contact(contact_id, word))
+    state = "is left alone" if said["opted_out"] else "is scored"
+    out.print(f"Contact {contact_id} {state}, as {said['said_by']} said.", soft_wrap=True, highlight=False)
+
+
+def _uuid(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:

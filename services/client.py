@@ -1,9 +1,10 @@
 """A client of Tandem's own HTTP API, for the commands."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 
@@ -105,6 +106,27 @@ class TandemClient:
     async def switch_source(self, name: str, step: Literal["disable", "enable"]) -> Any:
         """Disable or enable a source."""
         return await self._call("POST", f"/v1/sources/{quote(name, safe='')}/{step}")
+
+    async def say_for_contact(self, contact_id: UUID, word: str) -> Any:
+        """Opt the contact out or in: `opt_out`, `opt_in`."""
+        return await self._call("POST", f"/v1/contacts/{contact_id}/{word}")
+
+    async def erase_contact(self, contact_id: UUID) -> Any:
+        """Erase the contact."""
+        return await self._call("DELETE", f"/v1/contacts/{contact_id}")
+
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        """Yield what is at the path, as it comes."""
+        async with self._open() as http:
+            try:
+                async with http.stream("GET", path) as response:
+                    if response.is_error:
+                        await response.aread()
+                        raise ClientError(_message(response), status=response.status_code)
+                    async for chunk in response.aiter_bytes():
+                        yield chunk
+            except (httpx.TransportError, httpx.InvalidURL) as error:
+                raise ClientError(f"{self._url} broke off: {str(error) or type(error).__name__}.") from None
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return what is at the path."""

@@ -7,9 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.api import create_router
+from services.ingest.contact_api import contact_routes
 from services.ingest.describing import described
 from services.ingest.domain.identity import Caps
 from services.ingest.domain.suspicion import Watch
+from services.ingest.erasing import Erasing
 from services.ingest.handlers import Understanding
 from services.ingest.identifying import Identifying
 from services.ingest.intake.fields import Limits
@@ -24,13 +26,21 @@ from services.ingest.source_api import SourceRoutes
 from services.ingest.source_keeper import SourceKeeper
 from services.ingest.sources import SourceDirectory
 from services.ingest.store.aliases import Aliases
+from services.ingest.store.erasures import ErasureStore
 from services.ingest.store.merges import Merges
 from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
 from services.ingest.store.sources import SourceStore
 from services.ingest.store.tables import outbox as outbox_table
 from services.ingest.store.tables import position
-from services.ingest.worker import TOPICS, keeping_worker, measuring, settling_worker, understanding_worker
+from services.ingest.worker import (
+    TOPICS,
+    erasures_worker,
+    keeping_worker,
+    measuring,
+    settling_worker,
+    understanding_worker,
+)
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -45,8 +55,9 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     directory = SourceDirectory(platform.keys, book=None, clock=platform.clock)
     outbox = Outbox(platform.engine, outbox_table, platform.log)
     merges = Merges(platform.engine, outbox)
+    aliases = Aliases(platform.engine, merges)
     identifying = Identifying(
-        aliases=Aliases(platform.engine, merges),
+        aliases=aliases,
         caps=Caps(anonymous=settings.max_anonymous_ids),
         metrics=platform.metrics,
         clock=platform.clock,
@@ -79,6 +90,11 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         clock=platform.clock,
     )
     keeping = keeping_worker(platform, keeping=Keeping(rejections, positions), positions=positions)
+    erasing = erasures_worker(
+        platform,
+        erasing=Erasing(log=platform.log, erasures=ErasureStore(), positions=positions, metrics=platform.metrics),
+        positions=positions,
+    )
     schema = _Schema(platform.engine)
 
     reception = Reception(
@@ -110,7 +126,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     async def readiness() -> tuple[str, ...]:
         missing = [] if await platform.log.reachable() else ["the log cannot be reached"]
         missing += await schema.missing()
-        return (*missing, *keeper.missing(), *worker.missing())
+        return (*missing, *keeper.missing(), *worker.missing(), *erasing.missing())
 
     router.include_router(
         RejectedRoutes(
@@ -125,12 +141,14 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     router.include_router(
         create_merge_routes(merges, keys=platform.keys, metrics=platform.metrics, clock=platform.clock)
     )
+    router.include_router(contact_routes(aliases, platform.keys))
     yield Service(
         name="ingest",
         router=router,
         paths=described(router),
         workers={
             "understanding": worker.run,
+            "erasures": erasing.run,
             "keeping": keeping.run,
             "replaying": replaying.run,
             "forgetting": replaying.sweep,
@@ -140,7 +158,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
             "sources": keeper.run,
         },
         readiness=readiness,
-        liveness=lambda: (*worker.hung(), *keeping.hung()),
+        liveness=lambda: (*worker.hung(), *keeping.hung(), *erasing.hung()),
     )
     await keeper.close()
 

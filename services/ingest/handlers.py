@@ -96,6 +96,7 @@ class Understanding:
         touches = [
             (touch_of(event, origin, person, sign=self._watch.sign_of(event)), origin.traceparent)
             for (event, origin), person in zip(events, people, strict=True)
+            if person is not None  # was erased
         ]
         partitions = await self._log.partition_count(TopicName.TOUCHES)
         await self._log.append(TopicName.TOUCHES, pack_touches(touches, partitions=partitions))

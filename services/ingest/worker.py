@@ -1,6 +1,7 @@
 """What ingest does without being asked.
 
-It understands what was accepted, keeps what could not be used, settles pairs of old, and watches its outbox.
+It understands what was accepted, keeps what could not be used, forgets who was erased, settles pairs of old, and
+watches its outbox.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.ingest.erasing import Erasing
 from services.ingest.handlers import Understanding
 from services.ingest.keeping import Keeping
 from services.ingest.settings import IngestSettings
@@ -23,9 +25,11 @@ from shared.stopping import wait_for_any
 
 GROUP = "ingest"
 KEEPING_GROUP = "ingest.rejected"
+ERASURES_GROUP = "ingest.erasures"
 TOPICS = (TopicName.EVENTS_WEB, TopicName.EVENTS_CAMPAIGN)
 
 _SETTLE_EVERY = timedelta(minutes=1)  # while processes of a release without merges are still running
+_MOST_ERASURES = 200  # records of `contacts` in one transaction, which keeps others from linking aliases
 _GAUGE_EVERY = timedelta(seconds=1)
 
 
@@ -58,6 +62,20 @@ def keeping_worker(platform: Platform, *, keeping: Keeping, positions: Positions
         metrics=platform.metrics,
         set_aside_limit=platform.set_aside_limit,
         max_records=1_000,
+    )
+
+
+def erasures_worker(platform: Platform, *, erasing: Erasing, positions: Positions) -> GroupWorker:
+    """Return the worker that reads `contacts` as one of a group of its own: no backlog of events holds it up."""
+    return GroupWorker(
+        ERASURES_GROUP,
+        (TopicName.CONTACTS,),
+        log=platform.log,
+        claim=positions.claim,
+        handle=erasing.handle,
+        set_aside=erasing.set_aside,
+        metrics=platform.metrics,
+        max_records=_MOST_ERASURES,
     )
 
 

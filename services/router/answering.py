@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.router.assigning import feedback_messages
+from services.router.domain.erasure import is_stripped
 from services.router.domain.handoff import ANSWERED, OPEN, Step, Taken, take
 from services.router.errors import DifferentAnswer, UnknownReason
 from services.router.store.handoffs import Handoff, HandoffStore
@@ -46,7 +47,8 @@ class Answers:
                 if reason != handoff.reason and step is Step.REJECT:
                     raise DifferentAnswer(handoff.reason or "")
                 return handoff
-            steps = self._steps(handoff, step, by=by, reason=reason, note=note)
+            kept = None if is_stripped(handoff.ready) else note  # nothing is written about who was erased
+            steps = self._steps(handoff, step, by=by, reason=reason, note=kept)
             await self._handoffs.move(connection, steps)
             await self._outbox.put(connection, feedback_messages((taken, handoff.traceparent) for taken in steps))
         self._outbox.announce()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from services.router.answering import Answers
+from services.router.contact_api import ContactRoutes
 from services.router.delivery_api import DeliveryRoutes
 from services.router.handoff_api import HandoffRoutes
 from services.router.settings import RouterSettings
@@ -38,6 +39,14 @@ def create_router(
             deliveries=deliveries,
             attempts=attempts,
             answers=answers,
+            public_url=settings.api_url,
+        ),
+        ContactRoutes(
+            keys=platform.keys,
+            teams=teams,
+            handoffs=handoffs,
+            deliveries=deliveries,
+            attempts=attempts,
             public_url=settings.api_url,
         ),
         DeliveryRoutes(

@@ -13,6 +13,7 @@ from services.router.api import create_router
 from services.router.assigning import Assigner
 from services.router.delivering import DeliveryWorker
 from services.router.domain.webhook_schema import webhook_schemas
+from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
 from services.router.sender import Sender
 from services.router.settings import RouterSettings
@@ -20,11 +21,12 @@ from services.router.store import tables
 from services.router.store.attempts import AttemptStore
 from services.router.store.claims import ClaimStore
 from services.router.store.deliveries import DeliveryStore
+from services.router.store.erasures import ErasureStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from services.router.team_setting import TeamSetter
-from services.router.worker import Gauges, Sweeper, handoffs_worker
+from services.router.worker import Gauges, Sweeper, erasures_worker, handoffs_worker
 from shared.platform import Platform
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
@@ -37,6 +39,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     engine, clock = platform.engine, platform.clock
     teams, handoffs, queue = TeamStore(engine), HandoffStore(engine), QueueStore(engine)
     deliveries, claims, attempts = DeliveryStore(engine), ClaimStore(engine), AttemptStore(engine)
+    erasures = ErasureStore()
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     sender = Sender(
@@ -84,12 +87,33 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         teams=teams,
         handoffs=handoffs,
         deliveries=deliveries,
+        erasures=erasures,
         assigner=assigner,
         outbox=outbox,
+        metrics=platform.metrics,
         clock=clock,
         assigned=assigned,
     )
     consuming = handoffs_worker(platform, handler=handler, positions=positions)
+
+    def erased() -> None:
+        sweeper.wake()  # who had the handoff has room for another
+        assigned()
+
+    erasing = erasures_worker(
+        platform,
+        handler=ErasuresHandler(
+            positions=positions,
+            teams=teams,
+            handoffs=handoffs,
+            deliveries=deliveries,
+            erasures=erasures,
+            outbox=outbox,
+            clock=clock,
+            erased=erased,
+        ),
+        positions=positions,
+    )
     gauges = Gauges(queue=queue, deliveries=deliveries, outbox=outbox, metrics=platform.metrics, clock=clock)
     router = create_router(
         platform=platform,
@@ -106,7 +130,13 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
 
     async def readiness() -> tuple[str, ...]:
-        return (*await _database_missing(platform), *consuming.missing(), *consuming.halted())
+        return (
+            *await _database_missing(platform),
+            *consuming.missing(),
+            *consuming.halted(),
+            *erasing.missing(),
+            *erasing.halted(),
+        )
 
     try:
         yield Service(
@@ -114,14 +144,15 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             router=router,
             workers={
                 "handoffs": consuming.run,
+                "erasures": erasing.run,
                 "queue": sweeper.run,
                 "deliveries": delivering.run,
                 "outbox": outbox.relay,
                 "gauges": gauges.run,
             },
             readiness=readiness,
-            liveness=consuming.hung,
             schemas=webhook_schemas(),
+            liveness=lambda: (*consuming.hung(), *erasing.hung()),
         )
     finally:
         await sender.aclose()

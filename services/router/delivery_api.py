@@ -86,7 +86,7 @@ class DeliveryRoutes:
         wanted = read_as(Replay, await read_body(request, most=_MOST_REPLAYED * 64)).ids
         again = set(await self.deliveries.replay(wanted, now=self.clock()))
         self.replayed()
-        # Left are the unknown, those under way, and those about people who want to be left alone.
+        # Left are the unknown, those under way, and those about people who want to be left alone or forgotten.
         return json_response(
             {
                 "replayed": [item for item in wanted if item in again],

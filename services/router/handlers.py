@@ -10,12 +10,14 @@ from services.router.assigning import ROUTER, Assigner
 from services.router.domain.handoff import State, Step, Taken, allows, take
 from services.router.reading import Intake, read_batches, reject
 from services.router.store.deliveries import DeliveryStore
+from services.router.store.erasures import ErasureStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.log.records import Batch
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
+from shared.telemetry.metrics import Metrics
 
 _EVERY_STATE = tuple(State)
 
@@ -30,8 +32,10 @@ class HandoffsHandler:
         teams: TeamStore,
         handoffs: HandoffStore,
         deliveries: DeliveryStore,
+        erasures: ErasureStore,
         assigner: Assigner,
         outbox: Outbox,
+        metrics: Metrics,
         clock: Clock,
         assigned: Callable[[], None],
     ) -> None:
@@ -39,8 +43,10 @@ class HandoffsHandler:
         self._teams = teams
         self._handoffs = handoffs
         self._deliveries = deliveries
+        self._erasures = erasures
         self._assigner = assigner
         self._outbox = outbox
+        self._metrics = metrics
         self._clock = clock
         self._assigned = assigned
 
@@ -67,13 +73,17 @@ class HandoffsHandler:
 
     async def _take_in(self, connection: AsyncConnection, intake: Intake, *, now: datetime) -> None:
         team = await self._teams.lock(connection)
+        arrived = [handoff.ready.contact.id for handoff in intake.handoffs]
+        erased = await self._erasures.among(connection, arrived) if arrived else set()
+        handoffs = [handoff for handoff in intake.handoffs if handoff.ready.contact.id not in erased]
+        self._metrics.erased_dropped.labels("router").inc(len(arrived) - len(handoffs))
         newest: dict[UUID, datetime] = {}
         for opt_out in intake.opt_outs:
             newest[opt_out.contact_id] = max(opt_out.at, newest.get(opt_out.contact_id, opt_out.at))
         await self._handoffs.opt_out(connection, newest.items())
-        opted_out = await self._handoffs.insert_new(connection, intake.handoffs, now=now)
+        opted_out = await self._handoffs.insert_new(connection, handoffs, now=now)
         if newest or opted_out:
-            contacts = {*newest, *(handoff.ready.contact.id for handoff in intake.handoffs)}
+            contacts = {*newest, *(handoff.ready.contact.id for handoff in handoffs)}
             await self._withdraw(connection, contacts, now=now)
         await self._assigner.assign(connection, team, now=now)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from services.router.assigning import QUEUE_BATCH, Assigner
+from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.queue import QueueStore
@@ -21,6 +22,7 @@ from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
 GROUP = "router"
+ERASURES_GROUP = "router.erasures"
 MAX_RECORDS = 200  # a handoff is some kilobytes, and its transaction holds the lock of the team
 GAUGE_INTERVAL = timedelta(seconds=5)
 
@@ -36,6 +38,20 @@ def handoffs_worker(platform: Platform, *, handler: HandoffsHandler, positions: 
         set_aside=handler.set_aside,
         metrics=platform.metrics,
         set_aside_limit=platform.set_aside_limit,
+        max_records=MAX_RECORDS,
+    )
+
+
+def erasures_worker(platform: Platform, *, handler: ErasuresHandler, positions: Positions) -> GroupWorker:
+    """Return the worker that reads `contacts` as one of a group of its own: no backlog of handoffs holds it up."""
+    return GroupWorker(
+        ERASURES_GROUP,
+        [TopicName.CONTACTS],
+        log=platform.log,
+        claim=positions.claim,
+        handle=handler.handle,
+        set_aside=handler.set_aside,
+        metrics=platform.metrics,
         max_records=MAX_RECORDS,
     )
 

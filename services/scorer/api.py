@@ -6,7 +6,11 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.agreement_routes import create_agreement_routes
+from services.scorer.consent_routes import create_consent_routes
 from services.scorer.contact_routes import create_contact_routes
+from services.scorer.erasing import Eraser
+from services.scorer.export_routes import create_export_routes
+from services.scorer.handlers import Scorer
 from services.scorer.overruling import Overruling
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
@@ -19,6 +23,8 @@ from shared.http.keys import KeyRing
 def create_router(
     engine: AsyncEngine,
     *,
+    scorer: Scorer,
+    eraser: Eraser,
     overruling: Overruling,
     contacts: ContactStore,
     touches: TouchStore,
@@ -33,6 +39,10 @@ def create_router(
         create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)
     )
     router.include_router(create_verdict_routes(overruling, engine, agreements=agreements, keys=keys))
+    router.include_router(
+        create_consent_routes(engine, scorer=scorer, eraser=eraser, contacts=contacts, keys=keys, clock=clock)
+    )
+    router.include_router(create_export_routes(engine, contacts=contacts, touches=touches, keys=keys, clock=clock))
     router.include_router(
         create_agreement_routes(engine, agreements=agreements, keys=keys, clock=clock, on_activation=on_activation)
     )

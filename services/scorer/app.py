@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 
 from services.scorer.api import create_router
+from services.scorer.erasing import Eraser
 from services.scorer.handlers import Scorer
 from services.scorer.holding import Holding
 from services.scorer.judging import Judging
@@ -16,6 +17,7 @@ from services.scorer.settings import ScorerSettings
 from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
@@ -34,9 +36,19 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     contacts, touches, agreements = ContactStore(), TouchStore(), AgreementStore()
+    erasures = ErasureStore()
     judging = Judging(touches, settings.limits())
     holding = Holding(engine, contacts)
     telling = Telling(touches, outbox, platform.metrics)
+    eraser = Eraser(
+        engine=engine,
+        holding=holding,
+        contacts=contacts,
+        erasures=erasures,
+        outbox=outbox,
+        metrics=platform.metrics,
+        clock=platform.clock,
+    )
     scorer = Scorer(
         engine,
         positions=positions,
@@ -46,6 +58,8 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         telling=telling,
         contacts=contacts,
         touches=touches,
+        erasures=erasures,
+        eraser=eraser,
         agreements=agreements,
         metrics=platform.metrics,
         clock=platform.clock,
@@ -78,6 +92,8 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         name="scorer",
         router=create_router(
             engine,
+            scorer=scorer,
+            eraser=eraser,
             overruling=overruling,
             contacts=contacts,
             touches=touches,

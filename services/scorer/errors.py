@@ -4,6 +4,8 @@ ScorerError
 ├── ContactsRaced       retry: another process created one of the contacts first; nothing was written
 ├── ContactsElsewhere   retry, holding these too: contacts that others were merged into; nothing was written
 ├── ContactsMissing     retry, after creating them: contacts to merge that nothing is known of; nothing was written
+├── ContactsToErase     retry, once they are erased: they are one person with somebody who was; nothing was written
+├── ContactMissing      refuse: there is no such contact
 ├── TouchMissing        refuse: the contact has no such touch
 └── AgreementError      refuse: told to the person who asked
     ├── AgreementMissing    there is no such version
@@ -37,6 +39,21 @@ class ContactsMissing(ScorerError):
     def __init__(self, ids: Collection[UUID]) -> None:
         super().__init__(f"{len(ids)} contacts have to be created.")
         self.ids = ids
+
+
+class ContactsToErase(ScorerError):
+    """Raised inside the transaction, which has to be rolled back and run again once these contacts are erased."""
+
+    def __init__(self, ids: Collection[UUID]) -> None:
+        super().__init__(f"{len(ids)} contacts have to be erased.")
+        self.ids = ids
+
+
+class ContactMissing(ScorerError):
+    """Raised for a contact that is not known."""
+
+    def __init__(self, contact_id: UUID) -> None:
+        super().__init__(f"There is no contact {contact_id}.")
 
 
 class TouchMissing(ScorerError):

@@ -1,7 +1,7 @@
 """Handlers: load, decide, save. Each call is one transaction; what it decides leaves through its outbox."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 from uuid import UUID
 
@@ -14,12 +14,15 @@ from services.scorer.domain.merging import roots
 from services.scorer.domain.recounting import recount
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
+from services.scorer.erasing import Eraser
+from services.scorer.errors import ContactsToErase
 from services.scorer.holding import Holding
 from services.scorer.judging import Judging, Verdicts
 from services.scorer.merging import Merging
 from services.scorer.repricing import reprice
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
@@ -52,6 +55,20 @@ class _Arrived:
         ids.update(feedback.contact_id for feedback in self.feedback)
         return ids | self.to_merge()
 
+    def size(self) -> int:
+        """Return how many messages there are."""
+        return len(self.touches) + len(self.feedback) + len(self.merges)
+
+    def without(self, contacts: Collection[UUID]) -> "_Arrived":
+        """Return it without touches and feedback of these contacts."""
+        if not contacts:
+            return self
+        return replace(
+            self,
+            touches=[touch for touch in self.touches if touch.contact_id not in contacts],
+            feedback=[feedback for feedback in self.feedback if feedback.contact_id not in contacts],
+        )
+
     def to_merge(self) -> set[UUID]:
         """Return the contacts that have to be there, even if nothing is known of them yet."""
         return {contact_id for message in self.merges for contact_id in (message.survivor, message.other)}
@@ -65,6 +82,7 @@ class _Outcome:
     counted: int = 0
     suspect: int = 0
     repeated: int = 0
+    erased: int = 0  # what was dropped because its contact was erased
 
 
 class Scorer:
@@ -81,6 +99,8 @@ class Scorer:
         telling: Telling,
         contacts: ContactStore,
         touches: TouchStore,
+        erasures: ErasureStore,
+        eraser: Eraser,
         agreements: AgreementStore,
         metrics: Metrics,
         clock: Clock,
@@ -93,6 +113,8 @@ class Scorer:
         self._telling = telling
         self._contacts = contacts
         self._touches = touches
+        self._erasures = erasures
+        self._eraser = eraser
         self._agreements = agreements
         self._metrics = metrics
         self._clock = clock
@@ -105,11 +127,31 @@ class Scorer:
             async with self._positions.transaction(batches) as connection:
                 return await self._score(connection, arrived, also)
 
-        outcome = await self._holding.attempts(score)
-        self._telling.announce((decision for _, decision in outcome.decided), rejected=len(arrived.rejected))
+        while True:
+            try:
+                outcome = await self._holding.attempts(score)
+            except ContactsToErase as found:
+                await self._eraser.spread(found.ids)
+            else:
+                break
+        self._tell(outcome, rejected=len(arrived.rejected))
+
+    async def take(self, touch: Touch) -> None:
+        """Take one touch that came by no record."""
+        arrived = _Arrived(touches=[touch])
+
+        async def score(also: Collection[UUID]) -> _Outcome:
+            async with self._engine.begin() as connection:
+                return await self._score(connection, arrived, also)
+
+        self._tell(await self._holding.attempts(score), rejected=0)
+
+    def _tell(self, outcome: _Outcome, *, rejected: int) -> None:
+        self._telling.announce((decision for _, decision in outcome.decided), rejected=rejected)
         self._metrics.touches_counted.inc(outcome.counted)
         self._metrics.touches_suspect.inc(outcome.suspect)
         self._metrics.touches_repeated.inc(outcome.repeated)
+        self._metrics.erased_dropped.labels("scorer").inc(outcome.erased)
 
     async def set_aside(self, batch: Batch, error: Exception) -> None:
         """Keep the records of the batch with the reason, and move past them. Raises PositionLost."""
@@ -188,8 +230,15 @@ class Scorer:
     async def _score(self, connection: AsyncConnection, arrived: _Arrived, also: Collection[UUID]) -> _Outcome:
         active = await self._agreements.hold_active(connection)
         terms = active.terms if active else None
+        came = arrived.size()
+        if arrived.merges:
+            arrived = await self._without_erased_merges(connection, arrived)
         # Contacts before touches: who waits for another's touch then holds no contact that the other needs.
-        states = await self._holding.lock(connection, arrived.contacts() | set(also), needed=arrived.to_merge())
+        ids = arrived.contacts() | set(also)
+        states = await self._holding.lock(connection, ids, needed=arrived.to_merge())
+        # Asked after the lock: whoever erased a contact in the meantime has committed by now.
+        if unknown := ids - states.keys():
+            arrived = arrived.without(await self._erasures.among(connection, unknown))
         repriced = await reprice(connection, self._touches, active, states)
         decided = [(contact_id, decision) for contact_id, each in repriced.items() for decision in each]
         for message in arrived.merges:
@@ -233,7 +282,24 @@ class Scorer:
                 for touch in touches
             ),
             repeated=len(arrived.touches) - counted,
+            erased=came - arrived.size(),
         )
+
+    async def _without_erased_merges(self, connection: AsyncConnection, arrived: _Arrived) -> _Arrived:
+        """Leave out merges of the erased. Raises ContactsToErase: who is one person with them goes, too."""
+        erased = await self._erasures.among(connection, arrived.to_merge())
+        if not erased:
+            return arrived
+        void = [message for message in arrived.merges if not erased.isdisjoint((message.survivor, message.other))]
+        same_person = {
+            contact_id
+            for message in void
+            if isinstance(message, ContactsMerged)
+            for contact_id in (message.survivor, message.other)
+        }
+        if same_person - erased:
+            raise ContactsToErase(same_person - erased)
+        return replace(arrived, merges=[message for message in arrived.merges if message not in void])
 
     def _take(
         self,

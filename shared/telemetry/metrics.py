@@ -45,6 +45,10 @@ class Metrics:
             "outbox_oldest_seconds", "Age of the oldest message not yet in the log.", "service"
         )
 
+        self.erased_dropped = counter(
+            "erased_dropped", "Messages about erased contacts that came later and were dropped.", "service"
+        )
+
         # Ingest
         self.events_accepted = counter("events_accepted", "Events answered with success.", "source")
         self.requests_refused = counter("requests_refused", "Requests answered with an error.", "reason")
@@ -65,6 +69,7 @@ class Metrics:
         self.touches_counted = counter("touches_counted", "Touches scored for the first time.")
         self.touches_suspect = counter("touches_suspect", "Touches that count nothing: a machine may have made them.")
         self.touches_repeated = counter("touches_repeated", "Touches seen before and ignored.")
+        self.contacts_erased = counter("contacts_erased", "Contacts erased on request.")
         self.handoffs_decided = counter("handoffs_decided", "Contacts that became sales-ready.", "reason")
 
         # Router

@@ -1,14 +1,18 @@
 """The aliases of all contacts."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ARRAY, Text, bindparam, text
+from sqlalchemy import ARRAY, Text, bindparam, select, text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.ingest.domain.identity import Decision
 from services.ingest.domain.known import Holding, Known
+from services.ingest.store import tables
+from services.ingest.store.erasures import NOBODY, ErasureStore, Met
 from services.ingest.store.locks import lock_contacts
 from services.ingest.store.merges import Merges, read_histories
 from shared.events.touch import Alias
@@ -62,12 +66,28 @@ _LINK = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Whether a decision was written down; if not, perhaps because it met somebody who was erased."""
+
+    done: bool
+    met: Met
+
+    def __bool__(self) -> bool:
+        return self.done
+
+
+_DONE = Saving(done=True, met=NOBODY)
+_AGAIN = Saving(done=False, met=NOBODY)
+
+
 class Aliases:
     """Reads and links aliases; only a merge, or undoing it, moves one."""
 
     def __init__(self, engine: AsyncEngine, merges: Merges) -> None:
         self._engine = engine
         self._merges = merges
+        self._erasures = ErasureStore()
 
     async def load(self, wanted: Collection[Alias], *, histories_of: Collection[ContactId] = ()) -> Known:
         """Return the aliases that are there, what the contacts they name have, and the histories asked for."""
@@ -86,24 +106,48 @@ class Aliases:
                 histories = await read_histories(reader, histories_of)
         return Known(aliases, holdings=holdings, histories=histories)
 
-    async def save(self, decision: Decision, *, received_at: Sequence[datetime], now: datetime) -> bool:
+    async def save(
+        self,
+        decision: Decision,
+        *,
+        received_at: Sequence[datetime],
+        now: datetime,
+        unknown: Collection[Alias] = (),
+    ) -> Saving:
         """Write the decision down whole, or nothing of it when others have changed what it rests on: decide again.
 
-        `received_at` has an instant for each event.
+        `received_at` has an instant for each event, `unknown` the aliases that named nobody when it was made. Where one
+        of them, or of the contacts that gain aliases, was erased, nothing is written either: decide again without what
+        is about that person.
         Whoever makes a writer fail has committed something, so deciding again comes to an end.
         """
-        if not decision.links and not decision.merges:
-            return True
+        if not decision.links and not decision.merges and not unknown:
+            return _DONE
         async with self._engine.connect() as connection:
+            await self._erasures.share(connection)
+            if met := await self._erasures.met(connection, unknown, set(decision.links.values())):
+                await connection.rollback()
+                return Saving(done=False, met=met)
             if not await _still_holds(connection, decision) or not await _link(connection, decision.links):
                 await connection.rollback()
-                return False
+                return _AGAIN
             if decision.merges:
                 await self._merges.write(connection, decision.merges, received_at=received_at, now=now)
             await connection.commit()
         if decision.merges:
             self._merges.announce()
-        return True
+        return _DONE
+
+    async def of_contact(self, contact_id: ContactId) -> list[dict[str, Any]]:
+        """Return the aliases that name the contact, and since when."""
+        alias = tables.alias.c
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(
+                select(alias.kind, alias.value, alias.created_at)
+                .where(alias.contact_id == contact_id)
+                .order_by(alias.kind, alias.value)
+            )
+            return [dict(row) for row in rows.mappings()]
 
 
 async def _still_holds(connection: AsyncConnection, decision: Decision) -> bool:

@@ -160,3 +160,26 @@ replay = Table(
     Column("finished_at", DateTime(timezone=True)),
     Index("replay_unfinished", "requested_at", "id", postgresql_where=text("finished_at IS NULL")),
 )
+
+# What remains of an erased contact: its id, and its aliases as hashes that nobody without the pepper can make.
+erased = Table(
+    "erased",
+    metadata,
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("erasure_id", UUID(as_uuid=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+erased_alias = Table(
+    "erased_alias",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+pepper = Table(
+    "pepper",
+    metadata,
+    Column("single", Boolean, CheckConstraint("single", name="pepper_is_one_row"), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

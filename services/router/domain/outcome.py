@@ -24,6 +24,10 @@ class Outcome(StrEnum):
     ADDRESS_REFUSED = "address_refused"  # the address is not one that anybody may be made to call
 
 
+# Nothing was sent: no connection came about. After any other outcome the receiver may have the message.
+NEVER_ARRIVED = frozenset({Outcome.UNREACHABLE, Outcome.TLS_FAILED, Outcome.NAME_UNRESOLVED, Outcome.ADDRESS_REFUSED})
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back: the status, or None and what went wrong."""

@@ -1,14 +1,16 @@
-"""The schema of the webhook, for receivers who check or generate code. A test holds it against rendered messages."""
+"""The schemas of the webhooks, for receivers who check or generate code. A test holds it against rendered messages."""
 
 from typing import Any
 
 import msgspec
 
 from services.router.domain.brief import Brief
+from services.router.domain.erasure import CONTACT_ERASED
 from services.router.domain.webhook import LEAD_READY
 from shared.events.touch import Alias
 
 LEAD_READY_SCHEMA = "webhook-lead-sales-ready"
+CONTACT_ERASED_SCHEMA = "webhook-contact-erased"
 
 _TEXT = {"type": "string"}
 _INSTANT = {"type": "string", "format": "date-time"}
@@ -51,7 +53,18 @@ def webhook_schemas() -> dict[str, dict[str, Any]]:
         **_closed(type={"const": LEAD_READY}, timestamp=_INSTANT, data=data),
         "$defs": definitions,
     }
-    return {LEAD_READY_SCHEMA: schema}
+    return {LEAD_READY_SCHEMA: schema, CONTACT_ERASED_SCHEMA: _contact_erased()}
+
+
+def _contact_erased() -> dict[str, Any]:
+    ids = {"type": "array", "items": _UUID}
+    data = _closed(contact=_closed(id=_UUID, ids=ids), handoffs=ids, erased_at=_INSTANT)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": CONTACT_ERASED,
+        "description": "The contact of these handoffs is to be forgotten. The headers are those of Standard Webhooks.",
+        **_closed(type={"const": CONTACT_ERASED}, timestamp=_INSTANT, data=data),
+    }
 
 
 def _closed(**properties: Any) -> dict[str, Any]:

@@ -29,8 +29,10 @@ FINISH = text(
             attempts = d.attempts + 1, failures = r.failures, last_outcome = r.outcome,
             ended_at = CASE WHEN r.state = 'pending' THEN NULL ELSE CAST(:now AS timestamptz) END
         FROM result r WHERE d.id = r.id AND d.state = 'sending' AND d.lease_id = r.lease_id
-        RETURNING d.id, d.attempts, r.started_at, r.duration_ms, r.outcome, r.status, r.error, r.response, r.peer,
-                  r.next
+        RETURNING d.id, d.attempts, r.started_at, r.duration_ms, r.outcome, r.status, r.peer, r.next,
+                  -- What a receiver says about an erased contact is not kept either.
+                  CASE WHEN d.body = '' THEN '' ELSE r.error END AS error,
+                  CASE WHEN d.body = '' THEN '' ELSE r.response END AS response
     )
     INSERT INTO router.attempt
         (delivery_id, number, started_at, duration_ms, outcome, status, error, response, peer, next_attempt_at)

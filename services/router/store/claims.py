@@ -145,6 +145,7 @@ class ClaimStore:
                     state=_AFTER_LEASE,
                     lease_id=None,
                     lease_until=None,
+                    unsure=True,
                 )
                 .returning(_delivery.id)
             )

@@ -28,10 +28,11 @@ class NewDelivery:
     id: UUID
     message_id: str
     endpoint: str
-    handoff_id: UUID
+    handoff_id: UUID | None  # None: it tells of an erasure
     contact_id: UUID
     body: bytes
-    traceparent: str | None
+    traceparent: str | None = None
+    not_before: datetime | None = None  # None: due at once
 
 
 class DeliveryStore:
@@ -41,7 +42,7 @@ class DeliveryStore:
         self._engine = engine
 
     async def create(self, connection: AsyncConnection, deliveries: Sequence[NewDelivery], *, now: datetime) -> None:
-        """Make deliveries that are due at once; one that is there already stays as it is."""
+        """Make deliveries; one that is there already stays as it is."""
         if deliveries:
             await connection.execute(
                 _CREATE,
@@ -53,7 +54,7 @@ class DeliveryStore:
                         "handoff_id": delivery.handoff_id,
                         "contact_id": delivery.contact_id,
                         "state": "pending",
-                        "due_at": now,
+                        "due_at": delivery.not_before or now,
                         "created_at": now,
                         "body": delivery.body,
                         "traceparent": delivery.traceparent,
@@ -87,7 +88,8 @@ class DeliveryStore:
     async def replay(self, ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
         """Make deliveries due now, with a fresh schedule, and return which.
 
-        Left alone are those under way, those cancelled, and those about contacts who want to be left alone.
+        Left alone are those under way, those cancelled, and those about contacts who want to be left alone or were
+        erased.
         """
         opted_out = exists().where(
             tables.opted_out.c.contact_id == _delivery.contact_id,
@@ -101,6 +103,7 @@ class DeliveryStore:
                     _delivery.id.in_(list(ids)),
                     _delivery.state.in_(["dead", "delivered", "pending"]),
                     ~opted_out,
+                    _delivery.body != b"",
                 )
                 .values(state="pending", due_at=now, failures=0, ended_at=None)
                 .returning(_delivery.id)

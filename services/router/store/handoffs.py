@@ -111,6 +111,19 @@ class HandoffStore:
             ),
         )
 
+    async def lock_of_contacts(self, connection: AsyncConnection, contacts: Sequence[UUID]) -> list[Handoff]:
+        """Lock and return all handoffs of the contacts."""
+        return await self._locked(connection, select(tables.handoff).where(_handoff.contact_id.in_(list(contacts))))
+
+    async def of_contact(self, contact_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int) -> list[Handoff]:
+        """Return handoffs of a contact, newest first, those before the cursor."""
+        statement = select(tables.handoff).where(_handoff.contact_id == contact_id)
+        statement = statement.order_by(_handoff.created_at.desc(), _handoff.id.desc()).limit(limit)
+        if before:
+            statement = statement.where(tuple_(_handoff.created_at, _handoff.id) < tuple_(*before))
+        async with self._engine.connect() as connection:
+            return [_read(row) for row in await connection.execute(statement)]
+
     async def owned_by_others(
         self, connection: AsyncConnection, reps: Sequence[str], states: Iterable[State]
     ) -> list[Handoff]:

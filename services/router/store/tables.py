@@ -1,4 +1,4 @@
-"""The tables of the router's schema, as `deploy/migrations/versions/0004_router.py` makes them."""
+"""The tables of the router's schema, as the migrations make them."""
 
 from sqlalchemy import (
     Boolean,
@@ -105,13 +105,23 @@ opted_out = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
+# What remains of an erased contact, so that what is still under way is known as its.
+erased = Table(
+    "erased",
+    metadata,
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("erasure_id", UUID(as_uuid=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
 delivery = Table(
     "delivery",
     metadata,
     Column("id", UUID(as_uuid=True), primary_key=True),
     Column("message_id", Text, nullable=False),
     Column("endpoint", Text, ForeignKey("router.endpoint.name"), nullable=False),
-    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE"), nullable=False),
+    # Absent: it tells of an erasure.
+    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE")),
     Column("contact_id", UUID(as_uuid=True), nullable=False),
     Column("state", Text, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False),
@@ -123,8 +133,9 @@ delivery = Table(
     Column("last_outcome", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # empty once its contact was erased
     Column("traceparent", Text),
+    Column("unsure", Boolean, nullable=False, server_default=false()),  # whoever sent it died: it may have arrived
     Index("delivery_due", "endpoint", "due_at", "id", postgresql_where=text("state = 'pending'")),
     Index("delivery_leased", "lease_until", postgresql_where=text("state = 'sending'")),
     Index("delivery_newest", "created_at", "id"),

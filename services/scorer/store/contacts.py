@@ -34,6 +34,7 @@ _INSERT = """
 """
 _CREATE = """
     INSERT INTO scorer.contact (id, state, agreement) SELECT id, $2, 0 FROM unnest($1::uuid[]) AS id
+    WHERE NOT EXISTS (SELECT FROM scorer.erased WHERE erased.contact_id = id)
     ON CONFLICT (id) DO NOTHING
 """
 _REMOVE_ALIASES = """
@@ -109,7 +110,7 @@ class ContactStore:
             await connection.exec_driver_sql(_ADD_ALIASES, (kinds, values, ids))
 
     async def create(self, connection: AsyncConnection, ids: Collection[UUID]) -> None:
-        """Make contacts that nothing is known of; those that exist stay what they are."""
+        """Make contacts that nothing is known of; those that exist or were erased stay what they are."""
         await connection.exec_driver_sql(_CREATE, (_sorted(ids), encode_state(ContactState())))
 
     async def merge(self, connection: AsyncConnection, contact_id: UUID, *, into: UUID | None) -> None:

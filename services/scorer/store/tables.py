@@ -1,9 +1,11 @@
 """The scorer's tables, as the migration creates them."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Index,
@@ -105,4 +107,22 @@ signature = Table(
     Column("signed_at", DateTime(timezone=True), nullable=False),
     Column("content_hash", Text, nullable=False),
     CheckConstraint("side IN ('marketing', 'sales')", name="signature_side"),
+)
+
+# What remains of an erased contact, so that what is still under way is known as its.
+erased = Table(
+    "erased",
+    metadata,
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("erasure_id", UUID(as_uuid=True), nullable=False),  # one for a contact and all that were merged into it
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+# How much was erased, of nobody in particular.
+erased_touches = Table(
+    "erased_touches",
+    metadata,
+    Column("day", Date, primary_key=True),  # in UTC, on which they occurred
+    Column("source", Text, primary_key=True),
+    Column("touches", BigInteger, nullable=False),
 )

@@ -168,6 +168,20 @@ class TouchStore:
                 found[row.number - 1].append(_judged(row))
         return found
 
+    async def after(
+        self, connection: AsyncConnection, contact_id: UUID, *, after: UUID | None, limit: int
+    ) -> list[Judged]:
+        """Return touches of a contact in the order of their ids, which is that of the index."""
+        statement = (
+            select(touch.c.payload, touch.c.suspect, touch.c.trusted, touch.c.trusted_by, touch.c.trusted_at)
+            .where(touch.c.contact_id == contact_id)
+            .order_by(touch.c.id)
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(touch.c.id > after)
+        return [_judged(row) for row in await connection.execute(statement)]
+
     async def page(
         self, connection: AsyncConnection, contact_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[Judged]:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 from fastapi import FastAPI
@@ -15,15 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.ingest.app import open_ingest
 from services.ingest.settings import IngestSettings
 from services.ingest.store.tables import position
-from services.ingest.worker import GROUP, TOPICS
+from services.ingest.worker import ERASURES_GROUP, GROUP, TOPICS
 from shared.clock import Clock, utc_now
+from shared.events.contact import ContactErased, encode_contact
 from shared.events.rejected import Rejected, decode_rejected
 from shared.events.topics import TopicName
 from shared.events.touch import Touch, decode_touches
 from shared.http.app import create_app
 from shared.http.keys import KeyEntry, KeyRing, Role
 from shared.log.protocol import EventLog
-from shared.log.records import Partition
+from shared.log.records import Partition, Record
 from shared.platform import Platform
 from shared.postgres.positions import Positions
 from shared.secrets import SecretBox
@@ -69,12 +71,31 @@ class Ingest:
             stopping.set()
             await working
 
+    async def erase(self, *contacts: UUID) -> None:
+        """Erase one person, known under these ids, and wait until that is done."""
+        erased = ContactErased(id=uuid4(), contact_ids=contacts, at=utc_now())
+        await self.log.append(TopicName.CONTACTS, [Record(value=encode_contact(erased), key=str(contacts[0]).encode())])
+        stopping = asyncio.Event()
+        working = asyncio.create_task(self.service.workers["erasures"](stopping))
+
+        async def done() -> bool:
+            return await self._at_the_end(ERASURES_GROUP, [TopicName.CONTACTS])
+
+        try:
+            await until(done, seconds=30, what="everybody is erased")
+        finally:
+            stopping.set()
+            await working
+
     async def caught_up(self) -> bool:
         """Tell whether the positions are at the end of the log."""
+        return await self._at_the_end(GROUP, TOPICS)
+
+    async def _at_the_end(self, group: str, topics: Sequence[str]) -> bool:
         partitions = [
-            Partition(topic, number) for topic in TOPICS for number in range(await self.log.partition_count(topic))
+            Partition(topic, number) for topic in topics for number in range(await self.log.partition_count(topic))
         ]
-        stored = await Positions(self.engine, position, owner="test").read(GROUP, partitions)
+        stored = await Positions(self.engine, position, owner="test").read(group, partitions)
         return all([stored.get(partition, 0) == (await self.log.bounds(partition))[1] for partition in partitions])
 
     async def knows_its_sources(self) -> bool:

@@ -172,7 +172,9 @@ async def test_writers_race_for_one_contact(ingest: Ingest, database_url: str) -
         identifying = identifying_on(engine, ingest.log)
 
         async def link(names: Names) -> ContactId:
-            return (await identifying.identify([names], [NOW]))[0].contact_id
+            (person,) = await identifying.identify([names], [NOW])
+            assert person
+            return person.contact_id
 
         browser = await link(Names(anonymous="browser"))
         named = await asyncio.gather(
@@ -204,7 +206,7 @@ async def test_a_decision_on_old_knowledge(ingest: Ingest) -> None:
 
 
 async def save(aliases: Aliases, decision: Decision) -> bool:
-    return await aliases.save(decision, received_at=[NOW] * len(decision.people), now=NOW)
+    return bool(await aliases.save(decision, received_at=[NOW] * len(decision.people), now=NOW))
 
 
 async def test_a_record_that_breaks_the_worker(ingest: Ingest) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import yaml
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from services.router.app import open_router
 from services.router.settings import RouterSettings
 from shared.clock import utc_now
+from shared.events.contact import ContactErased, encode_contact
 from shared.events.feedback import Feedback, decode_feedback
 from shared.events.handoff import HandoffMessage, HandoffReady, encode_handoff
 from shared.events.rejected import Rejected, decode_rejected
@@ -33,7 +34,7 @@ REPS = [
     {"name": "Sven", "email": "sven@harbour.example", "capacity": 100},
 ]
 POOLS = [{"name": "everyone", "members": ["Rita", "Sven"]}]
-EVERY_WORKER = ("handoffs", "queue", "deliveries", "outbox", "gauges")
+EVERY_WORKER = ("handoffs", "erasures", "queue", "deliveries", "outbox", "gauges")
 
 
 @dataclass(slots=True)
@@ -79,6 +80,13 @@ class RunningRouter:
             TopicName.HANDOFFS,
             [Record(value=value, key=key, headers=headers) for value, key in zip(values, keys, strict=True)],
         )
+
+    async def erase(self, *contacts: UUID, erasure_id: UUID | None = None) -> UUID:
+        """Tell of the erasure of one person, known under these ids."""
+        erased = ContactErased(id=erasure_id or uuid4(), contact_ids=contacts, at=self.clock())
+        key = str(contacts[0]).encode()
+        await self.platform.log.append(TopicName.CONTACTS, [Record(value=encode_contact(erased), key=key)])
+        return erased.id
 
     async def call(self, method: str, path: str, *, role: str = "admin", status: int = 200, **request: Any) -> Any:
         """Call the API and return the JSON of the expected answer."""

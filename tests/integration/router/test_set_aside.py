@@ -6,6 +6,7 @@ from services.router.assigning import Assigner
 from services.router.handlers import HandoffsHandler
 from services.router.store import tables
 from services.router.store.deliveries import DeliveryStore
+from services.router.store.erasures import ErasureStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
@@ -31,6 +32,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
             teams=teams,
             handoffs=handoffs,
             deliveries=deliveries,
+            erasures=ErasureStore(),
             assigner=Assigner(
                 engine=engine,
                 teams=teams,
@@ -43,6 +45,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
                 public_url="https://t",
             ),
             outbox=outbox,
+            metrics=router.platform.metrics,
             clock=utc_now,
             assigned=lambda: None,
         )

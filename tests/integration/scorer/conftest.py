@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.scorer.api import create_router
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.suspicion import Limits
+from services.scorer.erasing import Eraser
 from services.scorer.handlers import Scorer
 from services.scorer.holding import Holding
 from services.scorer.judging import Judging
@@ -23,9 +24,11 @@ from services.scorer.overruling import Overruling
 from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
+from shared.events.contact import ContactErased, decode_contact
 from shared.events.feedback import Feedback, encode_feedback
 from shared.events.handoff import ContactOptedOut, HandoffReady, decode_handoff
 from shared.events.rejected import Rejected, decode_rejected
@@ -56,9 +59,19 @@ class Rig:
         self.positions = Positions(engine, tables.position, owner="test")
         self.outbox = Outbox(engine, tables.outbox, log)
         self.contacts, self.touches, self.agreements = ContactStore(), TouchStore(), AgreementStore()
+        self.erasures = ErasureStore()
         judging = Judging(self.touches, Limits())
         holding = Holding(engine, self.contacts)
         telling = Telling(self.touches, self.outbox, self.metrics)
+        self.eraser = Eraser(
+            holding=holding,
+            contacts=self.contacts,
+            erasures=self.erasures,
+            outbox=self.outbox,
+            metrics=self.metrics,
+            clock=lambda: self.now,
+            engine=engine,
+        )
         self.scorer = Scorer(
             engine,
             positions=self.positions,
@@ -68,6 +81,8 @@ class Rig:
             telling=telling,
             contacts=self.contacts,
             touches=self.touches,
+            erasures=self.erasures,
+            eraser=self.eraser,
             agreements=self.agreements,
             metrics=self.metrics,
             clock=lambda: self.now,
@@ -87,6 +102,8 @@ class Rig:
         )
         router = create_router(
             engine,
+            scorer=self.scorer,
+            eraser=self.eraser,
             overruling=overruling,
             contacts=self.contacts,
             touches=self.touches,
@@ -196,6 +213,11 @@ class Rig:
     async def handoffs(self) -> list[HandoffReady]:
         """Return the handoffs that wait for the router."""
         return [message for message in await self.messages() if isinstance(message, HandoffReady)]
+
+    async def erasures_told(self) -> list[ContactErased]:
+        """Return the erasures that wait for the other services."""
+        told = [decode_contact(row.value) for row in await self._waiting(TopicName.CONTACTS)]
+        return [message for message in told if isinstance(message, ContactErased)]
 
     async def rejected(self) -> list[Rejected]:
         """Return what was set aside."""

@@ -7,20 +7,22 @@ from pathlib import Path
 from uuid import UUID
 
 from services.router.domain.brief import write_brief
+from services.router.domain.erasure import CONTACT_ERASED, render_contact_erased
 from services.router.domain.handoff import draw
 from services.router.domain.team import Rep
-from services.router.domain.webhook import Message, attempt_headers, render_lead_ready
+from services.router.domain.webhook import LEAD_READY, Message, attempt_headers, render_lead_ready
 from services.router.settings import RouterSettings
 from shared.durations import parse_duration
+from shared.events.contact import ContactErased
 from tests.support.handoffs import DECIDED_AT, make_handoff
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def block(language: str) -> str:
-    """Return the only block of this language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)\n```", PAGE, flags=re.DOTALL)
+def block(language: str, about: str = "") -> str:
+    """Return the only block of this language that holds the text."""
+    (found,) = (text for text in re.findall(rf"```{language}\n(.*?)\n```", PAGE, flags=re.DOTALL) if about in text)
     return str(found)
 
 
@@ -44,8 +46,17 @@ def test_the_body() -> None:
     """The body on the page is one that Tandem renders, under the id on the page."""
     message = example()
 
-    assert json.loads(block("json")) == json.loads(message.body)
+    assert json.loads(block("json", LEAD_READY)) == json.loads(message.body)
     assert f"`webhook-id: {message.id}`" in PAGE
+
+
+def test_the_erasure() -> None:
+    """So is the message that tells of an erasure."""
+    contact, handoff = UUID("7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5"), UUID("0d0c1bb5-6a6f-5a55-9f0e-1c2d3e4f5a6b")
+    erased = ContactErased(id=UUID(int=1), contact_ids=(contact,), at=datetime(2026, 3, 9, 8, tzinfo=UTC))
+    message = render_contact_erased(erased, contact, endpoint="crm", handoffs=[handoff])
+
+    assert json.loads(block("json", CONTACT_ERASED)) == json.loads(message.body)
 
 
 def test_the_headers() -> None:

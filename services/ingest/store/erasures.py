@@ -1,0 +1,132 @@
+"""Erasures: forgetting aliases, and knowing them again by their hashes."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, delete, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.ingest.domain.forgetting import alias_hash
+from services.ingest.store import tables
+from services.ingest.store.locks import lock_contacts
+from shared.events.contact import ContactErased
+from shared.events.touch import Alias
+from shared.ids import ContactId, derived_id
+
+# Whoever links aliases shares this lock, and an erasure has it alone: so one of the two sees the other.
+_LOCK_SPACE = derived_id("ingest", "erasure").int & 0x7FFF_FFFF_FFFF_FFFF
+_SHARE = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK_SPACE})")
+_EXCLUDE = text(f"SELECT pg_advisory_xact_lock({_LOCK_SPACE})")
+
+_ANY = text("SELECT EXISTS (SELECT FROM ingest.erased)")
+_MET = text(
+    "SELECT hash, NULL::uuid AS contact_id FROM ingest.erased_alias WHERE hash = ANY(:hashes)"
+    " UNION ALL SELECT NULL, contact_id FROM ingest.erased WHERE contact_id = ANY(:contacts)"
+).bindparams(
+    bindparam("hashes", type_=ARRAY(LargeBinary)),
+    bindparam("contacts", type_=ARRAY(postgresql.UUID(as_uuid=True))),
+)
+
+_ABOUT_THEM = (
+    " WHERE survivor = ANY(:contacts) OR other = ANY(:contacts) OR EXISTS"
+    " (SELECT FROM unnest(:kinds, :names) AS gone (kind, value)"
+    "  WHERE evidence ->> gone.kind = gone.value OR evidence ->> 'previous' = gone.value)"
+)
+_GONE = (
+    bindparam("contacts", type_=ARRAY(postgresql.UUID(as_uuid=True))),
+    bindparam("kinds", type_=ARRAY(Text)),
+    bindparam("names", type_=ARRAY(Text)),
+)
+# Which contacts were merged stays known: it tells nothing about who they were.
+_FORGET_EVIDENCE = tuple(
+    text(statement + _ABOUT_THEM).bindparams(*_GONE)
+    for statement in (
+        "DELETE FROM ingest.pending_merge",
+        "UPDATE ingest.merge SET evidence = '{}', aliases = '[]'",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The erased aliases and contacts that somebody was about to write about again."""
+
+    aliases: frozenset[Alias]
+    contacts: frozenset[ContactId]
+
+    def __bool__(self) -> bool:
+        return bool(self.aliases or self.contacts)
+
+
+NOBODY = Met(frozenset(), frozenset())
+
+
+class ErasureStore:
+    """The rows of `ingest.erased` and `ingest.erased_alias`."""
+
+    def __init__(self) -> None:
+        self._pepper: bytes | None = None  # made by the migration, and never changed
+
+    async def share(self, connection: AsyncConnection) -> None:
+        """Keep erasures out until the transaction ends; what they did before is seen by the statements after this."""
+        await connection.execute(_SHARE)
+
+    async def met(
+        self, connection: AsyncConnection, aliases: Collection[Alias], contacts: Collection[ContactId]
+    ) -> Met:
+        """Return those that were erased. Ask after `share`."""
+        if not await connection.scalar(_ANY):
+            return NOBODY
+        pepper = await self._read_pepper(connection)
+        by_hash = {alias_hash(pepper, alias): alias for alias in aliases}
+        rows = (await connection.execute(_MET, {"hashes": list(by_hash), "contacts": list(contacts)})).all()
+        return Met(
+            frozenset(by_hash[bytes(row.hash)] for row in rows if row.hash is not None),
+            frozenset(ContactId(row.contact_id) for row in rows if row.contact_id is not None),
+        )
+
+    async def erase(self, connection: AsyncConnection, erased: ContactErased) -> int:
+        """Forget the contacts' aliases but for their hashes; return how many there were."""
+        await connection.execute(_EXCLUDE)
+        await lock_contacts(connection, map(ContactId, erased.contact_ids))  # whoever undoes a merge has them, too
+        pepper = await self._read_pepper(connection)
+        await connection.execute(
+            insert(tables.erased).on_conflict_do_nothing(index_elements=["contact_id"]),
+            [{"contact_id": contact, "erasure_id": erased.id, "at": erased.at} for contact in erased.contact_ids],
+        )
+        alias = tables.alias.c
+        gone = [
+            Alias(row.kind, row.value)
+            for row in await connection.execute(
+                delete(tables.alias).where(alias.contact_id.in_(erased.contact_ids)).returning(alias.kind, alias.value)
+            )
+        ]
+        if gone:
+            await connection.execute(
+                insert(tables.erased_alias).on_conflict_do_nothing(index_elements=["hash"]),
+                [{"hash": alias_hash(pepper, each), "at": erased.at} for each in gone],
+            )
+        await self._forget_evidence(connection, erased.contact_ids, gone)
+        return len(gone)
+
+    async def _forget_evidence(
+        self, connection: AsyncConnection, contacts: Sequence[UUID], gone: Iterable[Alias]
+    ) -> None:
+        named = list(gone)
+        for statement in _FORGET_EVIDENCE:
+            await connection.execute(
+                statement,
+                {
+                    "contacts": list(contacts),
+                    "kinds": [alias.kind for alias in named],
+                    "names": [alias.value for alias in named],
+                },
+            )
+
+    async def _read_pepper(self, connection: AsyncConnection) -> bytes:
+        if self._pepper is None:
+            self._pepper = (await connection.scalars(select(tables.pepper.c.value))).one()
+        return self._pepper

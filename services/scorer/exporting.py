@@ -1,0 +1,69 @@
+"""What is held about a contact as JSON: each fact with the touch that told it, and when."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.scorer.domain.instants import from_micros
+from services.scorer.domain.state import ContactState, Stamped
+from services.scorer.domain.verdict import Judged
+
+
+def export_contact(contact_id: UUID, state: ContactState, *, exported_at: datetime) -> dict[str, Any]:
+    """Return all of the state but the touches."""
+    arming = state.arming
+    return {
+        "id": contact_id,
+        "merged": state.merged,  # ids under which the contact was known, too
+        "exported_at": exported_at,
+        "aliases": state.aliases,
+        "traits": _told_each(state.traits),
+        "account_domain": _told(state.domain),
+        "accounts": {domain: _told_each(traits) for domain, traits in state.accounts.items()},
+        "opted_out": _told(state.opted_out),
+        "first_touch_at": _instant(state.first_at),
+        "last_touch_at": _instant(state.last_at),
+        "actions": state.touches,
+        "first_campaign": _told(state.first_campaign),
+        "last_campaign": _told(state.last_campaign),
+        "rules": {
+            rule: {"counted": kept.count, "last_at": from_micros(kept.last)} for rule, kept in state.rules.items()
+        },
+        "decided": {
+            "agreement": state.agreement or None,
+            "arming": arming.kind,
+            "handoff_id": arming.handoff_id,
+            "reason": arming.reason,
+            "handed_off_at": _instant(state.handed_at),
+            "opt_out_told_at": _instant(state.withdrawn_at),
+        },
+    }
+
+
+def export_touch(judged: Judged) -> dict[str, Any]:
+    """Return a touch in full, with the verdict on it if there is one."""
+    exported: dict[str, Any] = msgspec.to_builtins(judged.touch)
+    if judged.reason or judged.trusted is not None:
+        exported["verdict"] = {
+            "suspect": judged.reason,
+            "trusted": judged.trusted,
+            "by": judged.trusted_by,
+            "at": judged.trusted_at,
+        }
+    return exported
+
+
+def _told_each(traits: dict[str, Stamped]) -> dict[str, Any]:
+    return {key: _told(stamped) for key, stamped in traits.items()}
+
+
+def _told(stamped: Stamped | None) -> dict[str, Any] | None:
+    if stamped is None:
+        return None
+    return {"value": stamped.value, "at": from_micros(stamped.at), "touch_id": stamped.touch_id}
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,100 @@
+"""Promise 8 from the outside: who is erased is gone everywhere, and stays gone."""
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+
+from services.client import ClientError, TandemClient
+from services.receiver import WebhookReceiver
+from shared.postgres.engine import open_engine
+from tests.e2e.conftest import Install, apply_team, sign_agreement
+from tests.support.full_scan import rows_that_hold
+from tests.support.processes import TANDEM, TandemProcess, clean_environment
+from tests.support.waiting import until
+
+WORDS = ("ada.lovelace@engines.example", "Ada Lovelace", "browser-of-ada", "user-ada", "We need an engine")
+SCHEMAS = ["ingest", "scorer", "router"]
+
+
+def calls(number: int) -> bytes:
+    """Return what Ada does: she is recognised, looks at prices and asks for a demo."""
+    who = {"anonymousId": "browser-of-ada", "userId": "user-ada"}
+    traits = {"email": "Ada.Lovelace@engines.example", "name": "Ada Lovelace"}
+    form = {"form": "demo", "message": "We need an engine"}
+    batch = [
+        {"type": "identify", **who, "traits": traits},
+        {"type": "page", **who, "name": "Pricing", "properties": {"path": "/pricing"}},
+        {"type": "track", **who, "event": "Form Submitted", "properties": form},
+    ]
+    return msgspec.json.encode({"batch": [{**call, "messageId": f"{number}-{call['type']}"} for call in batch]})
+
+
+@pytest.mark.timeout(300)
+async def test_a_contact_with_an_open_handoff(install: Install, receiver: WebhookReceiver) -> None:
+    """After an erasure and a SIGKILL in the middle no table holds a word of hers, and her endpoint was told."""
+    settings = {**install.settings, "TANDEM_DELIVERY_LEASE": "4s", "TANDEM_DELIVERY_DEADLINE": "2s"}
+    tandem = TandemProcess("up", settings=settings, log=install.directory / "tandem.log")
+    tandem.start()
+    try:
+        await tandem.ready()
+        await sign_agreement(tandem.url, install.keys)
+        await apply_team(tandem.url, install.keys, receiver)
+        source = TandemClient(tandem.url)
+        await source.post_events("/v1/batch", calls(1), key=install.keys["source"])
+        await until(lambda: told(receiver, "lead.sales_ready"), seconds=60, what="the lead arrives")
+        contact = receiver.receipts[0].payload["data"]["contact"]["id"]
+        export = await run("contact", "export", contact, install=install, url=tandem.url)
+        assert all(word in export for word in WORDS)
+        assert {"ingest", "scorer", "handoffs"} == json.loads(export).keys()
+
+        answer = await run("contact", "erase", contact, "--yes", install=install, url=tandem.url)
+        tandem.kill()
+        assert "touches are gone" in answer
+        tandem.start()
+        await tandem.ready()
+        async with open_engine(install.settings["TANDEM_DATABASE_URL"], name="scan") as engine:
+
+            async def gone() -> bool:
+                return await rows_that_hold(engine, SCHEMAS, WORDS) == []
+
+            await until(gone, seconds=60, what="every table is rid of her")
+            await until(lambda: told(receiver, "contact.erased"), seconds=60, what="the endpoint is told")
+            await source.post_events("/v1/batch", calls(2), key=install.keys["source"])
+            ben = {"type": "page", "userId": "ben", "messageId": "ben"}
+            await source.post_events("/v1/batch", msgspec.json.encode({"batch": [ben]}), key=install.keys["source"])
+            api = TandemClient(tandem.url, install.keys["marketing"])
+
+            async def ben_is_there() -> bool:
+                return len((await api.get("/v1/contacts"))["contacts"]) == 1
+
+            await until(ben_is_there, seconds=60, what="what came after her is counted")
+            assert await rows_that_hold(engine, SCHEMAS, WORDS) == []
+        with pytest.raises(ClientError, match="404"):
+            await api.get(f"/v1/contacts/{contact}")
+    finally:
+        await tandem.stop()
+
+    erased = [receipt.payload for receipt in receiver.receipts if receipt.payload["type"] == "contact.erased"]
+    assert {payload["data"]["contact"]["id"] for payload in erased} == {contact}
+    assert receiver.refused == 0
+
+
+async def told(receiver: WebhookReceiver, kind: str) -> bool:
+    """Tell whether a message of the kind has arrived."""
+    return any(receipt.payload["type"] == kind for receipt in receiver.receipts)
+
+
+async def run(*arguments: str, install: Install, url: str) -> str:
+    """Run the command line as marketing, and return what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        str(TANDEM),
+        *arguments,
+        env=clean_environment({"TANDEM_URL": url, "TANDEM_KEY": install.keys["marketing"]}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, problems = await process.communicate()
+    assert process.returncode == 0, problems.decode()
+    return printed.decode()
