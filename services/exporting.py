@@ -13,7 +13,8 @@ async def write_export(
 ) -> None:
     """Write `{"ingest": …, "scorer": …, "handoffs": […]}`. Raises ClientError; what was written is then not whole."""
     names = await ingest.get(f"/v1/contacts/{contact_id}/aliases")
-    target.write(b'{"ingest":' + msgspec.json.encode(names) + b',"scorer":')
+    merges = await ingest.merges(str(contact_id))
+    target.write(b'{"ingest":' + msgspec.json.encode({**names, "merges": merges}) + b',"scorer":')
     async for chunk in scorer.stream(f"/v1/contacts/{contact_id}/export"):
         target.write(chunk)
     target.write(b',"handoffs":[')

@@ -43,6 +43,8 @@ class Erasing:
                 erasures.append(message)
         await self._reject(rejected)
         async with self._positions.transaction(batches) as connection:
+            for erased in erasures:
+                await self._erasures.forget_rejections(connection, erased.contact_ids)
             forgotten = [await self._erasures.erase(connection, erased) for erased in erasures]
         for erased, aliases in zip(erasures, forgotten, strict=True):
             self._logger.info("contact.erased", erasure=str(erased.id), aliases=aliases)

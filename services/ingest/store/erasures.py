@@ -50,6 +50,26 @@ _FORGET_EVIDENCE = tuple(
 )
 
 
+# Bytes as text that is the same for all encodings: what is no ASCII is escaped in both.
+_FORGET_REJECTIONS = text(
+    """
+    WITH page AS (
+        SELECT id, lower(concat_ws(' ', message, encode(headers, 'escape'), encode("before", 'escape'),
+                                   encode(original, 'escape'), encode("after", 'escape'))) AS said
+        FROM ingest.rejection WHERE id > :after ORDER BY id LIMIT :limit
+    ), gone AS (
+        DELETE FROM ingest.rejection USING page
+        WHERE rejection.id = page.id AND EXISTS (
+            SELECT FROM unnest(:names) AS name
+            WHERE position(lower(encode(convert_to(name, 'UTF8'), 'escape')) IN page.said) > 0
+        )
+    )
+    SELECT id FROM page ORDER BY id DESC LIMIT 1
+    """
+).bindparams(bindparam("after", type_=postgresql.UUID(as_uuid=True)), bindparam("names", type_=ARRAY(Text)))
+_REJECTIONS_AT_ONCE = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Met:
     """The erased aliases and contacts that somebody was about to write about again."""
@@ -87,6 +107,20 @@ class ErasureStore:
             frozenset(by_hash[bytes(row.hash)] for row in rows if row.hash is not None),
             frozenset(ContactId(row.contact_id) for row in rows if row.contact_id is not None),
         )
+
+    async def forget_rejections(self, connection: AsyncConnection, contacts: Sequence[UUID]) -> None:
+        """Remove what was set aside and names one of the contacts, before their aliases are forgotten.
+
+        An address counts wherever it stands, an id only as a whole JSON text: a short one is part of many words.
+        """
+        alias = tables.alias.c
+        named = await connection.execute(select(alias.kind, alias.value).where(alias.contact_id.in_(contacts)))
+        names = [row.value if row.kind == "email" else f'"{row.value}"' for row in named]
+        after: UUID | None = UUID(int=0) if names else None
+        while after is not None:
+            after = await connection.scalar(
+                _FORGET_REJECTIONS, {"after": after, "names": names, "limit": _REJECTIONS_AT_ONCE}
+            )
 
     async def erase(self, connection: AsyncConnection, erased: ContactErased) -> int:
         """Forget the contacts' aliases but for their hashes; return how many there were."""

@@ -15,6 +15,7 @@ from shared.log.records import Record
 from tests.integration.ingest.identities import aliases_on
 from tests.integration.ingest.installed import SALES_KEY, Ingest
 from tests.support.full_scan import rows_that_hold
+from tests.support.waiting import until
 
 ADA = contact_id("anonymous", "browser-of-ada")
 PERSONAL = ("ada@acme.example", "user-ada", "browser-of-ada")
@@ -132,6 +133,31 @@ async def test_a_record_that_is_none(ingest: Ingest) -> None:
 
     assert [kept.reason for kept in await ingest.rejected()] == ["unprocessable"]
     assert await rows_that_hold(ingest.engine, ["ingest"], PERSONAL) == []
+
+
+async def test_what_was_set_aside(ingest: Ingest) -> None:
+    """Rejections that name the person go; those of others stay."""
+    await given_ada(ingest)
+    unusable = [
+        {"type": "nothing", "userId": "user-ada"},
+        {"type": "nothing", "properties": {"to": "ADA@acme.example"}},
+        {"type": "nothing", "userId": "user-adam"},
+    ]
+    await ingest.post("/v1/batch", {"batch": unusable})
+    await ingest.understand()
+    stopping = asyncio.Event()
+    keeping = asyncio.create_task(ingest.service.workers["keeping"](stopping))
+
+    async def kept() -> bool:
+        return len(await rows_that_hold(ingest.engine, ["ingest"], [], tables=["rejection"])) == 3
+
+    await until(kept, what="the rejections are kept")
+    stopping.set()
+    await keeping
+    await ingest.erase(ADA)
+
+    assert await rows_that_hold(ingest.engine, ["ingest"], [], tables=["rejection"]) == ["ingest.rejection: "]
+    assert await rows_that_hold(ingest.engine, ["ingest"], ["user-adam"]) == ["ingest.rejection: user-adam"]
 
 
 async def test_the_names_of_a_contact(ingest: Ingest) -> None:
