@@ -15,6 +15,7 @@ from starlette.responses import Response
 from services.ingest.domain.quota import day_of
 from services.ingest.domain.source import Allowance, Source
 from services.ingest.domain.source_key import PREFIX, rotated, source_key
+from services.ingest.intake.hooks.providers import problems_of
 from services.ingest.metering import Meter
 from services.ingest.source_keeper import SourceKeeper
 from services.ingest.source_reading import (
@@ -115,6 +116,7 @@ class SourceRoutes:
             created_by=principal.name,
             keys=(source_key(key, now),),
         )
+        _check_usable(msgspec.structs.replace(stored.source, secrets=tuple(new.secrets)))
         async with self._writing() as connection:
             if not await self.store.add(connection, stored):
                 raise ProblemError(409, "source_exists", f"There is a source {new.name!r} already.")
@@ -126,9 +128,10 @@ class SourceRoutes:
         change = read_as(SourceChange, await _body(request))
         check_storable(change)
         values = change.values()
+        given = tuple(values.get("secrets", ()))
         if "secrets" in values:
             values["secrets"] = list(self._sealed(values["secrets"]))
-        return await self._changed(name, values)
+        return await self._changed(name, values, secrets=given)
 
     async def rotate(self, request: Request, name: str) -> Response:
         require(self.keys, request, Role.ADMIN)
@@ -151,11 +154,14 @@ class SourceRoutes:
         self._not_in_file(name)
         return await self._changed(name, {"disabled_at": None})
 
-    async def _changed(self, name: str, values: dict[str, Any]) -> Response:
+    async def _changed(self, name: str, values: dict[str, Any], *, secrets: tuple[str, ...] = ()) -> Response:
         async with self._writing() as connection:
             before = _found(await self.store.find(connection, _storable(name), lock=True), name)
             if values.get("disabled_at") and before.source.disabled_at:
                 values = {}  # it stays disabled since when it was
+            if values.keys() & {"provider", "secrets", "mapping"}:
+                told = {field: values[field] for field in ("provider", "mapping") if field in values}
+                _check_usable(msgspec.structs.replace(before.source, secrets=secrets, **told))
             await self.store.change(connection, name, values)
             stored = _found(await self.store.find(connection, name), name)
         return _json(self._shown(stored))
@@ -261,3 +267,9 @@ async def _body(request: Request) -> bytes:
 
 def _json(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def _check_usable(source: Source) -> None:
+    """Raise a 422 problem for a provider, a secret or a mapping that cannot be used; it names everything wrong."""
+    if problems := problems_of(source):
+        raise ProblemError(422, "invalid_source", " ".join(problems), problems=problems)

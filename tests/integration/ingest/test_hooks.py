@@ -21,7 +21,7 @@ from shared.events.topics import TopicName
 from shared.http.keys import KeyEntry, Role
 from shared.log.protocol import EventLog
 from shared.postgres.engine import open_engine
-from tests.integration.ingest.installed import WEB_KEY, Ingest, open_test_ingest
+from tests.integration.ingest.installed import ADMIN_KEY, WEB_KEY, Ingest, open_test_ingest
 from tests.support.topic_reader import read_topic
 
 PRIVATE_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -376,3 +376,28 @@ async def test_a_log_that_takes_too_long(hooked: Ingest) -> None:
     again = await asyncio.wait_for(send(hooked, Provider.CUSTOMERIO, body, headers), 10)
 
     assert again.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"provider": "mailgunn"}, "'mailgunn' is not known"),
+        ({"provider": "sendgrid", "secrets": ["no key"]}, "not the verification key"),
+        ({"provider": "generic"}, "needs a mapping"),
+        ({"provider": "generic", "mapping": "{emial: mail}"}, "`emial` is not known"),
+    ],
+)
+async def test_a_source_that_cannot_be_used(hooked: Ingest, given: dict[str, Any], problem: str) -> None:
+    """It is refused when it is saved, new or changed, with what is wrong."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    new = {"name": "fair", "kind": "campaign", "provider": "generic", "mapping": MAPPING}
+    wrong = await hooked.client.post(
+        "/v1/sources", json={"name": "other", "kind": "campaign", **given}, headers=headers
+    )
+    added = await hooked.client.post("/v1/sources", json=new, headers=headers)
+    changed = await hooked.client.patch("/v1/sources/fair", json={"mapping": "", **given}, headers=headers)
+
+    assert added.status_code == 201, added.text
+    for answer in (wrong, changed):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_source"), answer.text
+        assert problem in answer.json()["message"]

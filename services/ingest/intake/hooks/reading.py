@@ -85,6 +85,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         user_agent: Any = "",
     ) -> Event:
         """Return the event. `at` is a time in any form; None stands for its receipt. Raises Refused."""
+        besides = self.limits.placeholders
+        if besides and (names.user or names.anonymous):
+            names = Names(
+                email=names.email,
+                user=read_identifier(names.user, besides=besides),
+                anonymous=read_identifier(names.anonymous, besides=besides),
+            )
         if not names.aliases:
             raise Refused(
                 Reason.NO_IDENTIFIER, "Nothing in it names a contact: no address, and no id that can be used."
