@@ -13,6 +13,7 @@ from services.cli_contact import contact
 from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
 from services.cli_source import source
+from services.cli_touch import touch
 from services.terminal import call, fail, out, problems
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command()(receive)
 app.add_typer(agreement, name="agreement")
 app.add_typer(source, name="source")
 app.add_typer(team, name="team")
+app.add_typer(touch, name="touch")
 app.add_typer(rejected, name="rejected")
 app.add_typer(contact, name="contact")
 app.add_typer(db, name="db")

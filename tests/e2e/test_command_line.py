@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.client import TandemClient
 from tests.e2e.conftest import Install
 from tests.support.processes import ROOT, TANDEM, TandemProcess, clean_environment, free_port
 from tests.support.waiting import until
@@ -38,6 +39,9 @@ COMMANDS = [
     ("agreement", "show"),
     ("team", "apply"),
     ("source", "test-mapping"),
+    ("touch", "list"),
+    ("touch", "trust"),
+    ("touch", "distrust"),
     ("rejected", "list"),
     ("rejected", "show"),
     ("rejected", "replay"),
@@ -226,6 +230,14 @@ async def test_from_proposal_to_webhook_by_hand(install: Install, tmp_path: Path
 
         await until(printed, seconds=30, what=lambda: receiving.log_text() + process.log_text())
         await receiving.stop()
+
+        async with TandemClient(process.url, install.keys["marketing"]) as client:
+            (contact,) = (await client.get("/v1/contacts", email="ada@acme.example"))["contacts"]
+            (touch,) = (await client.get(f"/v1/contacts/{contact['id']}/touches"))["touches"]
+        overruled = tandem("touch", "distrust", contact["id"], touch["id"], **marketing)
+        assert overruled.stdout.startswith(f"Touch {touch['id']} counts nothing: distrusted (decided by ")
+        assert "demo-requested" in tandem("touch", "list", contact["id"], "--suspect", COLUMNS="200", **sales).stdout
+        assert tandem("touch", "trust", contact["id"], contact["id"], **sales).returncode == 1
     finally:
         assert await process.stop() == 0
 
