@@ -261,13 +261,13 @@ class Scorer:
 
         verdicts = await self._judging.judge(connection, fresh)
         await self._recount(connection, states, fresh, verdicts, terms)
-        new = fresh.keys() - states.keys()
-        taken, named = self._take(states, fresh, verdicts, terms)
-        decided += taken
+        outcome = _Outcome(decided, counted=sum(map(len, fresh.values())))
+        outcome.repeated = len(arrived.touches) - outcome.counted
+        new, named = self._take(states, fresh, verdicts, terms, outcome)
         traces = {touch.id: trace for trace, touches in arrived.traces for touch in touches} if decided else {}
         await self._telling.decided(connection, decided, terms, traces=traces)
         await self._telling.rejected(connection, arrived.rejected)
-        if not arrived.merges:
+        if not arrived.merges and len(fresh) < len(states):
             changed = fresh.keys() | answered | repriced.keys()
             states = {contact_id: state for contact_id, state in states.items() if contact_id in changed}
         await self._contacts.save(connection, states, new=new)
@@ -284,6 +284,7 @@ class Scorer:
             repeated=len(arrived.touches) - counted,
             erased=came - arrived.size(),
         )
+        return outcome
 
     async def _without_erased_merges(self, connection: AsyncConnection, arrived: _Arrived) -> _Arrived:
         """Leave out merges of the erased. Raises ContactsToErase: who is one person with them goes, too."""
@@ -307,22 +308,27 @@ class Scorer:
         fresh: Mapping[UUID, Sequence[Touch]],
         verdicts: Verdicts,
         terms: Terms | None,
-    ) -> tuple[_Decided, list[tuple[Alias, UUID]]]:
-        """Take new touches into the states; return what they decide, and the aliases that they tell."""
-        decided: _Decided = []
+        outcome: _Outcome,
+    ) -> tuple[list[UUID], list[tuple[Alias, UUID]]]:
+        """Take new touches into the states; return the contacts that are new, and the aliases that are told."""
+        new: list[UUID] = []
         named: list[tuple[Alias, UUID]] = []
         for contact_id, touches in fresh.items():
             state = states.get(contact_id)
             if state is None:
                 state = states[contact_id] = ContactState()
+                new.append(contact_id)
                 if terms is not None:
                     state.agreement, state.counting = terms.version, terms.counting
-            found = verdicts.found.get(contact_id, {})
+            found = verdicts.found.get(contact_id) if verdicts.found else None
             for touch in touches:
+                reason = found.get(touch.id, "") if found else ""
+                if touch.suspect or reason:
+                    outcome.suspect += 1
                 named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
-                decisions = take_touch(contact_id, state, touch, terms, found=found.get(touch.id, ""))
-                decided += [(touch.id, decision) for decision in decisions]
-        return decided, named
+                decisions = take_touch(contact_id, state, touch, terms, found=reason)
+                outcome.decided += [(touch.id, decision) for decision in decisions]
+        return new, named
 
     async def _recount(
         self,

@@ -20,10 +20,6 @@ class Verdicts:
     found: dict[UUID, dict[UUID, str]] = field(default_factory=dict)  # reasons of suspect clicks by contact and touch
     miscounted: set[UUID] = field(default_factory=set)  # contacts whose state counts a click that does not count now
 
-    def reason(self, contact_id: UUID, touch_id: UUID) -> str:
-        """Return why a touch is suspect, "" when it is not."""
-        return self.found[contact_id].get(touch_id, "") if contact_id in self.found else ""
-
 
 class Judging:
     """Compares the mail touches of contacts that the caller holds. Other touches cost nothing."""

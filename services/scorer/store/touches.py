@@ -95,10 +95,8 @@ class TouchStore:
         The contact is that in whose history the touch belongs, whichever it was for when it was understood.
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
-        keys = sorted(touches, key=lambda key: (key[0].int, key[1].int))
-        given = [
-            (*key, touch.occurred_at, touch.received_at, _encode(touch)) for key in keys for touch in (touches[key],)
-        ]
+        ordered = sorted(touches.items(), key=lambda item: (item[0][0].int, item[0][1].int))
+        given = [(*key, touch.occurred_at, touch.received_at, _encode(touch)) for key, touch in ordered]
         if len(given) < _COPY_FROM:
             rows = await connection.exec_driver_sql(_ADD, tuple(map(list, zip(*given, strict=True))))
         else:
