@@ -263,6 +263,7 @@ class Scorer:
         await self._recount(connection, states, fresh, verdicts, terms)
         outcome = _Outcome(decided, counted=sum(map(len, fresh.values())))
         outcome.repeated = len(arrived.touches) - outcome.counted
+        outcome.erased = came - arrived.size()
         new, named = self._take(states, fresh, verdicts, terms, outcome)
         traces = {touch.id: trace for trace, touches in arrived.traces for touch in touches} if decided else {}
         await self._telling.decided(connection, decided, terms, traces=traces)
@@ -272,18 +273,6 @@ class Scorer:
             states = {contact_id: state for contact_id, state in states.items() if contact_id in changed}
         await self._contacts.save(connection, states, new=new)
         await self._contacts.add_aliases(connection, named)
-        counted = sum(map(len, fresh.values()))
-        return _Outcome(
-            decided,
-            counted=counted,
-            suspect=sum(
-                bool(touch.suspect or verdicts.reason(contact_id, touch.id))
-                for contact_id, touches in fresh.items()
-                for touch in touches
-            ),
-            repeated=len(arrived.touches) - counted,
-            erased=came - arrived.size(),
-        )
         return outcome
 
     async def _without_erased_merges(self, connection: AsyncConnection, arrived: _Arrived) -> _Arrived:
