@@ -127,6 +127,7 @@ class TandemClient:
                         yield chunk
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 raise ClientError(f"{self._url} broke off: {str(error) or type(error).__name__}.") from None
+
     async def overrule_touch(self, contact_id: UUID, touch_id: UUID, word: str) -> Any:
         """Let a touch count or not: the word is `trust` or `distrust`."""
         return await self._call("POST", f"/v1/contacts/{contact_id}/touches/{touch_id}/{word}")
