@@ -39,7 +39,7 @@ def create_consent_routes(
         """Score the contact again."""
         return await say(request, contact_id, opted_out=False)
 
-    @router.delete("/{contact_id}")
+    @router.delete("/{contact_id}", status_code=202)
     async def erase(request: Request, contact_id: UUID) -> Response:
         """Erase the contact in all services. It cannot be undone."""
         require(keys, request, Role.ADMIN, Role.MARKETING)

@@ -47,6 +47,7 @@ COMMANDS = [
     ("rejected", "replay"),
     ("contact", "merges"),
     ("contact", "unmerge"),
+    *(("contact", wish) for wish in ("opt-out", "opt-in", "export", "erase")),
     *(("source", step) for step in ("add", "set", "list", "show", "rotate", "disable", "enable")),
     ("db", "migrate"),
     ("topics", "create"),
