@@ -10,13 +10,10 @@ until the scorer has counted the last touch.
 
 import argparse
 import asyncio
-import platform
-import random
 import statistics
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from time import perf_counter
 
 import msgspec
@@ -24,15 +21,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine
+from benchmarks.page_views import BATCH, request_about, requests_about
 from benchmarks.processes import Cost
 from benchmarks.stack import Stack, open_stack
 from services.client import TandemClient
 from shared.log.opening import open_log
 from shared.log.records import Record
 from tests.support.waiting import until
-
-BATCH = 100  # events a request
-PAGES = ("/", "/pricing", "/blog/late-trucks", "/customers/baltic", "/guide", "/jobs")
 
 
 async def main() -> None:
@@ -45,14 +41,14 @@ async def main() -> None:
     parser.add_argument("--scorers", type=int, default=1)
     arguments = parser.parse_args()
     console = Console(width=140)
-    console.print(_machine())
+    console.print(machine())
     for log in arguments.log or ("postgres", "kafka"):
         async with open_stack(log, scorers=arguments.scorers) as stack:
             milliseconds = await latency(stack, samples=arguments.samples)
-            everybody = [_request(range(first, first + BATCH)) for first in range(0, arguments.contacts, BATCH)]
+            everybody = [request_about(range(first, first + BATCH)) for first in range(0, arguments.contacts, BATCH)]
             await throughput(stack, everybody)  # so that all contacts are known
             before = stack.costs()
-            rate = await throughput(stack, _requests(arguments.events, contacts=arguments.contacts))
+            rate = await throughput(stack, requests_about(arguments.events, contacts=arguments.contacts))
             costs = {name: cost.since(before[name]) for name, cost in stack.costs().items()}
             console.print(_table(log, milliseconds, rate, costs, events=arguments.events))
 
@@ -103,40 +99,6 @@ def _hand_raise(number: int) -> Iterator[dict[str, object]]:
     yield {"type": "track", "messageId": str(uuid.uuid4()), **ids, **form}
 
 
-def _requests(events: int, *, contacts: int) -> list[Record]:
-    dice = random.Random(1)
-
-    def anyone() -> int:
-        return min(int(dice.paretovariate(0.6)), contacts - 1) if dice.random() < 0.5 else dice.randrange(contacts)
-
-    return [_request([anyone() for _ in range(BATCH)]) for _ in range(events // BATCH)]
-
-
-def _request(contacts: Iterable[int]) -> Record:
-    now = datetime.now(UTC)
-    batch = []
-    for contact in contacts:
-        path = random.choice(PAGES)
-        occurred = now - timedelta(seconds=random.randrange(86400 * 20))
-        batch.append(
-            {
-                "type": "page",
-                "messageId": str(uuid.uuid4()),
-                "anonymousId": f"visitor-{contact}",
-                "timestamp": occurred.isoformat(),
-                "name": path,
-                "properties": {"path": path, "url": f"https://www.harbour.example{path}", "title": path},
-            }
-        )
-    headers = {
-        "tandem-source": "source",
-        "tandem-kind": "web",
-        "tandem-intake": "segment.batch",
-        "tandem-received-at": now.isoformat(),
-    }
-    return Record(msgspec.json.encode({"batch": batch}), headers=tuple((k, v.encode()) for k, v in headers.items()))
-
-
 async def _counted(stack: Stack) -> float:
     texts = [
         await TandemClient(process.url).text("/metrics")
@@ -164,12 +126,6 @@ def _table(log: str, milliseconds: list[float], rate: float, costs: dict[str, Co
         peak = f", peak {cost.peak_megabytes:.0f} MB" if name not in {"postgres", "kafka"} else ""
         table.add_row(name, f"{cost.cpu_seconds:.1f} CPU s, {per_event:.1f} µs an event{peak}")
     return table
-
-
-def _machine() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    model = models[0].partition(":")[2].strip() if models else platform.processor()
-    return f"{len(models)} x {model}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -74,9 +74,10 @@ class IngestSettings(SharedSettings):
     )
     understand_members: int = Field(
         default=2,
-        ge=1,
+        ge=0,
         le=16,
-        description="Members of its consumer group that a process is: one computes while another waits for the log.",
+        description="Members of its consumer group that a process is: one computes while another waits for the log. "
+        "0: the process only accepts; others have to understand.",
     )
     understand_events: int = Field(
         default=5_000, ge=1, le=50_000, description="Events whose aliases are looked up in one transaction."

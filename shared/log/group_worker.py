@@ -47,6 +47,8 @@ class GroupWorker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until told to stop. Raises TopicMissing."""
+        if not self._members:
+            await stopping.wait()
         members = [asyncio.create_task(self._run_member(number, stopping)) for number in range(self._members)]
         try:
             await asyncio.gather(*members)  # the first failure ends them all
