@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 # Runs until the event is set, finishes what is in hand, returns. An exception ends the process.
 Worker = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -24,6 +28,8 @@ class Service:
     readiness: Readiness
     # Returns what has hung, one line each; a process with any is restarted. Never about servers that are away.
     liveness: Callable[[], tuple[str, ...]] = field(default=tuple)
+    # Paths of the router that take so many POSTs that finding the route would be felt: their handlers by exact path.
+    posts: Mapping[str, Handler] = field(default_factory=dict)
     # What OpenAPI says of routes that FastAPI does not know, and schemas of messages that only this service sends.
     paths: Mapping[str, Any] = field(default_factory=dict)
     schemas: Mapping[str, dict[str, Any]] = field(default_factory=dict)

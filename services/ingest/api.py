@@ -3,12 +3,14 @@
 The paths are plain Starlette routes: nothing per event happens before the answer but telling items apart.
 """
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter
 
 from services.ingest.cloudevents_api import cloudevents_routes
 from services.ingest.hook_api import HOOKS_PATH, hook_routes
 from services.ingest.posthog_api import CAPTURE_PATHS, posthog_routes
-from services.ingest.reception import Reception
+from services.ingest.reception import Handler, Reception
 from services.ingest.segment_api import CALL_PIXELS, segment_routes
 from services.ingest.snowplow_api import PAYLOAD_PATH, PIXEL_PATHS, snowplow_routes
 
@@ -16,8 +18,8 @@ from services.ingest.snowplow_api import PAYLOAD_PATH, PIXEL_PATHS, snowplow_rou
 ALSO_BY_GET = frozenset({*CAPTURE_PATHS, *PIXEL_PATHS, PAYLOAD_PATH, HOOKS_PATH})
 
 
-def create_router(reception: Reception) -> APIRouter:
-    """Make the routes, each with and without a slash at its end: a redirect would lose what was posted."""
+def source_routes(reception: Reception) -> dict[str, Handler]:
+    """Return the handler of each path, with and without a slash at its end: a redirect would lose what was posted."""
     routes = {
         **segment_routes(reception),
         **cloudevents_routes(reception),
@@ -25,10 +27,14 @@ def create_router(reception: Reception) -> APIRouter:
         **snowplow_routes(reception),
         **hook_routes(reception),
     }
+    return {spelling: handler for path, handler in routes.items() for spelling in (path, f"{path}/")}
+
+
+def create_router(routes: Mapping[str, Handler]) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
     for path, handler in routes.items():
-        for spelling in (path, f"{path}/"):
-            router.add_route(spelling, handler, methods=_methods(path))
+        router.add_route(path, handler, methods=_methods(path.rstrip("/")))
     return router
 
 

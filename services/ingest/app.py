@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.api import create_router
+from services.ingest.api import create_router, source_routes
 from services.ingest.contact_api import contact_routes
 from services.ingest.describing import described
 from services.ingest.domain.identity import Caps
@@ -109,7 +109,8 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         clock=platform.clock,
         interval=settings.source_refresh,
     )
-    router = create_router(reception)
+    routes = source_routes(reception)
+    router = create_router(routes)
     sources = SourceRoutes(
         keys=platform.keys,
         engine=platform.engine,
@@ -145,6 +146,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     yield Service(
         name="ingest",
         router=router,
+        posts=routes,
         paths=described(router),
         workers={
             "understanding": worker.run,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from pydantic import SecretStr
 
-from services.ingest.api import create_router
+from services.ingest.api import create_router, source_routes
 from services.ingest.intake.record import Intake
 from services.ingest.reception import Reception
 from services.ingest.segment_api import SEGMENT_PATHS
@@ -246,7 +246,7 @@ async def test_the_log_is_away(ingest: Ingest) -> None:
             metrics=ingest.metrics,
             settings=IngestSettings(database_url=SecretStr("")),
         )
-        service = Service("ingest", create_router(reception), {}, ingest.service.readiness)
+        service = Service("ingest", create_router(source_routes(reception)), {}, ingest.service.readiness)
         app = create_app([service], metrics=ingest.metrics, draining=lambda: False)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ingest.example") as client:
             answer = await client.post("/v1/track", json={"writeKey": WEB_KEY})
