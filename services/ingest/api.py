@@ -34,11 +34,13 @@ def create_router(routes: Mapping[str, Handler]) -> APIRouter:
     """Make the routes."""
     router = APIRouter()
     for path, handler in routes.items():
-        router.add_route(path, handler, methods=_methods(path.rstrip("/")))
+        router.add_route(path, handler, methods=methods_of(path))
     return router
 
 
-def _methods(path: str) -> list[str]:
+def methods_of(path: str) -> list[str]:
+    """Return the methods that a path takes."""
+    path = path.rstrip("/")
     if path in CALL_PIXELS:
         return ["GET", "HEAD", "OPTIONS"]
     return ["GET", "HEAD", "POST", "OPTIONS"] if path in ALSO_BY_GET else ["POST", "OPTIONS"]

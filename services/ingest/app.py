@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.api import create_router, source_routes
+from services.ingest.api import create_router, methods_of, source_routes
 from services.ingest.contact_api import contact_routes
 from services.ingest.describing import described
 from services.ingest.domain.identity import Caps
@@ -146,7 +146,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
     yield Service(
         name="ingest",
         router=router,
-        posts=routes,
+        posts={path: handler for path, handler in routes.items() if "POST" in methods_of(path)},
         paths=described(router),
         workers={
             "understanding": worker.run,

@@ -59,7 +59,8 @@ class GroupWorker:
 
     def missing(self) -> tuple[str, ...]:
         """Return a line while a member is not consuming: for readiness."""
-        return () if len(self._consuming) == self._members else ("the worker has not joined its group",)
+        joined = len(self._consuming) == self._members
+        return () if joined else (f"the worker has not joined its group {self._group}",)
 
     def halted(self) -> tuple[str, ...]:
         """Return a line for each member that stands still because everything breaks its handler."""
@@ -68,7 +69,11 @@ class GroupWorker:
     def hung(self) -> tuple[str, ...]:
         """Return a line when a member's loop has not come round for long: for liveness."""
         idle = max((monotonic() - member.last_progress for member in self._consuming.values()), default=0.0)
-        return (f"the worker has not moved for {idle:.0f} s",) if idle > HUNG_AFTER.total_seconds() else ()
+        return (
+            (f"the worker of {self._group} has not moved for {idle:.0f} s",)
+            if idle > HUNG_AFTER.total_seconds()
+            else ()
+        )
 
     async def _run_member(self, number: int, stopping: asyncio.Event) -> None:
         async with self._log.consume(self._group, self._topics, self._claim) as consumer:

@@ -29,6 +29,11 @@ BATCHES = {Intake.SEGMENT_BATCH, Intake.SEGMENT_IMPORT}
 PAGE = {"type": "page", "userId": "u", "messageId": "m"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
+NOT_JOINED = (
+    "the worker has not joined its group ingest",
+    "the worker has not joined its group ingest.erasures",
+)
+
 
 async def test_each_path(ingest: Ingest) -> None:
     """It answers 200 itself, never with a redirect, and tells the log what the request was."""
@@ -211,17 +216,17 @@ async def test_what_is_counted(ingest: Ingest) -> None:
 
 
 async def test_readiness(ingest: Ingest) -> None:
-    """Ready once the worker has joined its group."""
-    assert await ingest.service.readiness() == ("the worker has not joined its group",)
+    """Ready once the workers have joined their groups."""
+    assert await ingest.service.readiness() == NOT_JOINED
 
-    async def ready() -> bool:
-        return await ingest.service.readiness() == ()
+    async def joined() -> bool:
+        return await ingest.service.readiness() == NOT_JOINED[1:]
 
     async with ingest.understanding():
-        await until(ready, what="the worker in its group")
+        await until(joined, what="the worker in its group")
 
         assert ingest.service.liveness() == ()
-    assert await ingest.service.readiness() == ("the worker has not joined its group",)
+    assert await ingest.service.readiness() == NOT_JOINED
 
 
 async def test_a_topic_is_missing(database_url: str) -> None:
