@@ -27,7 +27,7 @@ FREE_EVERYWHERE = frozenset({"gmx", "hotmail", "outlook", "yahoo"})
 
 def email_domain(email: str) -> str:
     """Return the registrable domain of a business address, or "" for a free or throw-away mailbox or no address."""
-    return _business_domain(email.rpartition("@")[2])
+    return _business_domain(email.rpartition("@")[2]) if email else ""
 
 
 @lru_cache(maxsize=20_000)

@@ -80,7 +80,10 @@ def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
         )
         if found != _NO_CAMPAIGN:
             return found
-    if name := scalar_text(event.properties.get("campaign_name") or event.properties.get("campaign_id")):
+    properties = event.properties
+    if not ("campaign_name" in properties or "campaign_id" in properties):
+        return None
+    if name := scalar_text(properties.get("campaign_name") or properties.get("campaign_id")):
         return Campaign(name=name, source=origin.source, medium="email" if event.name.startswith("Email ") else "")
     return None
 
