@@ -6,7 +6,7 @@ from datetime import timedelta
 from time import monotonic
 
 from shared.log.protocol import ClaimPosition, EventLog
-from shared.log.worker import SET_ASIDE_LIMIT, ConsumerWorker, Handle, SetAside
+from shared.log.worker import BATCH_BYTES, SET_ASIDE_LIMIT, ConsumerWorker, Handle, SetAside
 from shared.telemetry.metrics import Metrics
 
 HUNG_AFTER = timedelta(minutes=3)  # without a round of the loop; the longest wait in one is that for the database
@@ -84,6 +84,7 @@ class GroupWorker:
                 set_aside=self._set_aside,
                 metrics=self._metrics,
                 max_records=self._max_records,
+                max_bytes=BATCH_BYTES // self._members,  # together they hold no more than one would
                 set_aside_limit=self._set_aside_limit,
             )
             try:
