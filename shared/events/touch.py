@@ -26,7 +26,8 @@ class TouchType(StrEnum):
     ALIAS = "alias"
 
 
-# The contact did something; the other types only tell who the contact is.
+# Something happened; the other types only tell who the contact is. Whether it was the contact's own doing is told by
+# the name of a track call (`vocabulary.is_own_doing`).
 ACTIONS = frozenset({TouchType.TRACK, TouchType.PAGE, TouchType.SCREEN})
 
 

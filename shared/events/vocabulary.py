@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.events.touch import TouchType
+from shared.events.touch import ACTIONS, Touch, TouchType
 from shared.events.vocabulary_properties import (
     ACCOUNT,
     ACCOUNT_USER,
@@ -34,10 +34,15 @@ from shared.events.vocabulary_properties import (
     Property,
 )
 
+EMAIL_SENT = "Email Sent"
+EMAIL_DEFERRED = "Email Deferred"
+EMAIL_DROPPED = "Email Dropped"
 EMAIL_DELIVERED = "Email Delivered"
 EMAIL_OPENED = "Email Opened"
 EMAIL_LINK_CLICKED = "Email Link Clicked"
 EMAIL_BOUNCED = "Email Bounced"
+EMAIL_ANSWERED_AUTOMATICALLY = "Email Answered Automatically"
+EMAIL_REACTIVATED = "Email Reactivated"
 EMAIL_MARKED_AS_SPAM = "Email Marked as Spam"
 UNSUBSCRIBED = "Unsubscribed"
 RESUBSCRIBED = "Resubscribed"
@@ -60,6 +65,7 @@ class KnownEvent(NamedTuple):
     properties: tuple[Property, ...] = ()
     type: TouchType = TouchType.TRACK
     effect: Effect | None = None
+    done_to: bool = False  # done to the contact, not by it
 
     @property
     def slug(self) -> str:
@@ -69,7 +75,9 @@ class KnownEvent(NamedTuple):
 
 def _events(group: str, *rows: tuple[str, str, tuple[Property, ...]]) -> Iterator[KnownEvent]:
     for name, meaning, properties in rows:
-        yield KnownEvent(name, group, meaning, properties, effect=_EFFECTS.get(name))
+        yield KnownEvent(
+            name, group, meaning, properties, effect=_EFFECTS.get(name), done_to=name.lower() in DONE_TO_CONTACTS
+        )
 
 
 _EFFECTS = {
@@ -78,15 +86,41 @@ _EFFECTS = {
     RESUBSCRIBED: Effect.OPT_IN,
 }
 
+# What a sender reports of its own messages over any channel. It happens to whoever is on a list.
+_CHANNELS = ("email", "sms", "push", "in app", "whatsapp")
+_SENDING = (
+    *("drafted", "attempted", "processed", "sent", "delivered", "deferred", "dropped", "suppressed"),
+    *("bounced", "failed", "undeliverable"),
+)
+
+# Names in lower case, as they are compared. Such an event is kept and meets rules like any other, but it is no sign
+# that the contact is interested: it is none of the touches that an agreement asks for.
+DONE_TO_CONTACTS = frozenset(
+    {
+        *(f"{channel} {step}" for channel in _CHANNELS for step in _SENDING),
+        EMAIL_ANSWERED_AUTOMATICALLY.lower(),
+        EMAIL_REACTIVATED.lower(),
+        "account added user",
+        "account removed user",
+        "trial ended",
+        "order refunded",
+    }
+)
+
 VOCABULARY: tuple[KnownEvent, ...] = (
     KnownEvent("Page", "Pages", "A page was viewed: a `page` call, by whatever name.", PAGE, TouchType.PAGE),
     KnownEvent("Screen", "Pages", "A screen of an app was viewed: a `screen` call.", SCREEN, TouchType.SCREEN),
     *_events(
         "Mail",
+        (EMAIL_SENT, "The mail was handed to the platform that sends it. Not in Segment's specification.", MAIL),
+        (EMAIL_DEFERRED, "The recipient's server wants it later. Not in Segment's specification.", MAIL),
+        (EMAIL_DROPPED, "The platform did not send it. Not in Segment's specification.", MAIL),
         (EMAIL_DELIVERED, "The recipient's server took the mail.", MAIL),
         (EMAIL_OPENED, "The mail was opened, or its pictures were loaded.", MAIL_OPEN),
         (EMAIL_LINK_CLICKED, "A link in the mail was followed.", MAIL_LINK),
         (EMAIL_BOUNCED, "The mail could not be delivered.", MAIL),
+        (EMAIL_ANSWERED_AUTOMATICALLY, "A machine of the recipient's answered. Not in Segment's specification.", MAIL),
+        (EMAIL_REACTIVATED, "The sender lifted a block, which is no opt-in. Not in Segment's specification.", MAIL),
         (EMAIL_MARKED_AS_SPAM, "The recipient called the mail spam.", MAIL),
         (UNSUBSCRIBED, "The recipient wants no more mail.", MAIL_LIST),
         (RESUBSCRIBED, "The recipient wants mail again. Not in Segment's specification.", MAIL_LIST),
@@ -147,3 +181,10 @@ VOCABULARY: tuple[KnownEvent, ...] = (
 def names_with(effect: Effect) -> frozenset[str]:
     """Return the names of the events with the effect, in lower case: they are heeded however they are written."""
     return frozenset(event.name.lower() for event in VOCABULARY if event.effect is effect)
+
+
+def is_own_doing(touch: Touch) -> bool:
+    """Tell whether the contact did something, instead of being told about or having it done to it."""
+    if touch.type is TouchType.TRACK:
+        return touch.name.strip().lower() not in DONE_TO_CONTACTS
+    return touch.type in ACTIONS

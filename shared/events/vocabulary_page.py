@@ -51,7 +51,9 @@ def _event(event: KnownEvent) -> str:
 
 
 def _meaning(event: KnownEvent) -> str:
-    return f"{event.meaning} **{event.effect.capitalize()}.**" if event.effect else event.meaning
+    marks = [event.effect.capitalize()] if event.effect else []
+    marks += ["Done to the contact"] if event.done_to else []
+    return " ".join([event.meaning, *(f"**{mark}.**" for mark in marks)])
 
 
 def _type(one: Property) -> str:

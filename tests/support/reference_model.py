@@ -16,6 +16,9 @@ from uuid import UUID
 from shared.agreement.model import JOURNEY, Agreement, Condition
 from shared.events.touch import Touch
 
+# What is done to contacts, and no touch of theirs.
+DONE_TO = {f"Email {step}" for step in ("Sent", "Deferred", "Dropped", "Delivered", "Bounced")} | {"Trial Ended"}
+
 
 @dataclass
 class Past:
@@ -85,7 +88,7 @@ def final(touches: Iterable[Touch], agreement: Agreement, *, as_of: datetime) ->
             remember(past, touch, agreement)
     out = is_out(everything)
     score = 0.0 if out else min(100.0, max(0.0, engagement(past, agreement, as_of)))
-    return Final(score, sum(touch.type in {"track", "page", "screen"} for touch in past.touches), suspect, out)
+    return Final(score, own_touches(past), suspect, out)
 
 
 def suspicious(touches: list[Touch]) -> dict[UUID, str]:
@@ -163,9 +166,15 @@ def crosses(past: Past, score: float, touch: Touch, agreement: Agreement) -> boo
     return (
         score >= ready.engagement - 1e-9
         and min(100.0, sum(rule.points for rule in fitting(past, agreement))) >= ready.fit
-        and sum(old.type in {"track", "page", "screen"} for old in past.touches) >= ready.touches
+        and own_touches(past) >= ready.touches
         and (ready.stage is None or max(holding, default=-1) >= JOURNEY.index(ready.stage))
     )
+
+
+def own_touches(past: Past) -> int:
+    """Return how often the contact did something itself."""
+    actions = [touch for touch in past.touches if touch.type in {"track", "page", "screen"}]
+    return sum(touch.name not in DONE_TO for touch in actions)
 
 
 def may_be_told(past: Past, agreement: Agreement) -> bool:

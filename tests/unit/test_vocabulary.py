@@ -6,8 +6,9 @@ import pytest
 from services.ingest.domain.understanding import OPT_INS, OPT_OUTS
 from shared.events.schemas import event_schema, published_schemas
 from shared.events.touch import TouchType
-from shared.events.vocabulary import VOCABULARY, KnownEvent
+from shared.events.vocabulary import VOCABULARY, KnownEvent, is_own_doing
 from shared.events.vocabulary_page import PAGE, replaced
+from tests.support.touches import a_profile, a_touch, a_track
 from tests.unit.ingest.reading import read_one
 
 SAMPLES = {
@@ -53,6 +54,27 @@ def test_what_opts_out() -> None:
     """The names that ingest heeds are those of the vocabulary."""
     assert frozenset({"unsubscribed", "email marked as spam"}) == OPT_OUTS
     assert frozenset({"resubscribed"}) == OPT_INS
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("Email Delivered", False),
+        ("email sent ", False),
+        ("In App Failed", False),
+        ("Trial Ended", False),
+        ("Email Opened", True),
+        ("Email Link Clicked", True),
+        ("Unsubscribed", True),
+        ("Message Sent", True),
+        ("Delivered", True),
+    ],
+)
+def test_whose_doing_it_is(name: str, own: bool) -> None:  # noqa: FBT001
+    """What a sender does to a contact is told by the name, however it is written; a page of that name is viewed."""
+    assert is_own_doing(a_track(1, name)) is own
+    assert is_own_doing(a_touch(1, name=name))
+    assert not is_own_doing(a_profile(1))
 
 
 @pytest.mark.parametrize("event", VOCABULARY, ids=lambda event: event.slug)

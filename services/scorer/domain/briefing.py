@@ -6,7 +6,8 @@ from typing import Any
 from services.scorer.domain.deciding import Handoff
 from services.scorer.domain.terms import Terms
 from shared.events.handoff import HandoffReady, Respond, TouchSummary, Words
-from shared.events.touch import ACTIONS, Touch, TouchType
+from shared.events.touch import Touch, TouchType
+from shared.events.vocabulary import is_own_doing
 
 RECENT = 20  # touches
 MOST_WORDS = 20
@@ -26,7 +27,7 @@ _LABELS = ("name", "label", "field", "question", "key")
 def handoff_ready(handoff: Handoff, history: Iterable[Touch], terms: Terms) -> HandoffReady:
     """Build the message to the router. `history` is what was received until the decision, newest first."""
     touches = list(history)
-    recent = [touch for touch in touches if touch.type in ACTIONS][:RECENT]
+    recent = [touch for touch in touches if is_own_doing(touch)][:RECENT]
     respond = terms.agreement.respond
     within = respond.hand_raise if handoff.reason == "hand_raise" else respond.standard
     newest = max(touches, key=lambda touch: (touch.received_at, touch.id), default=None)

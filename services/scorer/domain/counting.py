@@ -6,7 +6,8 @@ from services.scorer.domain.decay import DecayedCount
 from services.scorer.domain.instants import DAY, Micros
 from services.scorer.domain.state import ContactState, RuleCount, Stamped
 from services.scorer.domain.terms import Terms
-from shared.events.touch import ACTIONS, Touch
+from shared.events.touch import Touch
+from shared.events.vocabulary import is_own_doing
 
 
 def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
@@ -14,7 +15,7 @@ def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
 
     Return whether the touch turned it from reachable to opted out.
     """
-    if touch.type in ACTIONS:
+    if is_own_doing(touch):
         state.touches += 1
     if state.first_at is None or at < state.first_at:
         state.first_at = at

@@ -43,7 +43,7 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     """The state of one contact. Changed in place within the transaction that holds its row."""
 
     rules: dict[str, RuleCount] = {}  # by rule id
-    touches: int = 0  # actions
+    touches: int = 0  # that were the contact's own doing
     first_at: int | None = None
     last_at: int | None = None
     traits: dict[str, Stamped] = {}

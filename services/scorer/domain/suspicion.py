@@ -18,10 +18,9 @@ from uuid import UUID
 
 from services.scorer.domain.instants import micros_of, to_micros
 from shared.events.touch import Touch, TouchType
+from shared.events.vocabulary import EMAIL_DELIVERED, EMAIL_LINK_CLICKED
 
-DELIVERED = "Email Delivered"
-CLICKED = "Email Link Clicked"
-_NAMES = frozenset({DELIVERED, CLICKED})
+_NAMES = frozenset({EMAIL_DELIVERED, EMAIL_LINK_CLICKED})
 
 AT_DELIVERY = "clicked_at_delivery"
 MANY_LINKS = "many_links_at_once"
@@ -58,7 +57,7 @@ def mail_of(touch: Touch) -> Mail | None:
     said = touch.properties
     return Mail(
         to_micros(touch.occurred_at),
-        touch.name == CLICKED,
+        touch.name == EMAIL_LINK_CLICKED,
         touch.id,
         str(said.get("email_id") or said.get("message_id") or ""),
         str(said.get("link_url") or touch.url),

@@ -59,7 +59,7 @@ async def test_a_click_as_the_mail_arrives(rig: Rig, *, late: bool) -> None:
     assert (part["value"], part["count"], part["suspect"]) == (0, 0, 1)
     contact = await rig.get(f"/v1/contacts/{ADA}")
     assert contact["engagement"]["score"] == 0
-    assert contact["touches"] == 1  # the delivery
+    assert contact["touches"] == 0  # a delivery is done to the contact
     assert await shown(rig, click) == {
         "reason": "clicked_at_delivery",
         "counts": False,

@@ -163,7 +163,7 @@ def test_any_agent(agent: str) -> None:
 
 def test_signs_in_the_document() -> None:
     """The page lists each sign with its meaning, and no other."""
-    page = (Path(__file__).resolve().parents[3] / "docs/bots.md").read_text()
+    page = (Path(__file__).resolve().parents[3] / "docs/bots.md").read_text().partition("## Haste")[0]
     listed = re.findall(r"^\| `(\w+)` \| (.*?) \|$", page, flags=re.MULTILINE)
 
     assert listed == [(str(sign), sign.meaning) for sign in Sign]

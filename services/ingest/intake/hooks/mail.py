@@ -1,4 +1,4 @@
-"""What happens to mail, by the names of the vocabulary; and the steps of a mail that are not in it."""
+"""What happens to mail, by the names of the vocabulary."""
 
 from shared.events import vocabulary
 
@@ -10,6 +10,8 @@ SPAM = vocabulary.EMAIL_MARKED_AS_SPAM
 UNSUBSCRIBED = vocabulary.UNSUBSCRIBED
 RESUBSCRIBED = vocabulary.RESUBSCRIBED
 
-SENT = "Email Sent"
-DEFERRED = "Email Deferred"
-DROPPED = "Email Dropped"
+SENT = vocabulary.EMAIL_SENT
+DEFERRED = vocabulary.EMAIL_DEFERRED
+DROPPED = vocabulary.EMAIL_DROPPED
+ANSWERED_AUTOMATICALLY = vocabulary.EMAIL_ANSWERED_AUTOMATICALLY
+REACTIVATED = vocabulary.EMAIL_REACTIVATED

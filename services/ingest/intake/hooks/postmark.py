@@ -15,7 +15,7 @@ _EVENTS = {
 _OTHER_BOUNCES = {
     "Transient": mail.DEFERRED,
     "DnsError": mail.DEFERRED,
-    "AutoResponder": "Email Answered Automatically",
+    "AutoResponder": mail.ANSWERED_AUTOMATICALLY,
 }
 _TIMES = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
 _SUPPRESSIONS = {"HardBounce": mail.BOUNCED, "SpamComplaint": mail.SPAM}
@@ -60,7 +60,7 @@ def _name(kind: str, item: Fields) -> str:
     if item.get("SuppressSending") is not False:
         return _SUPPRESSIONS.get(first(item.get("SuppressionReason")), mail.UNSUBSCRIBED)
     # Where the sender lifts a suppression, nobody has asked for mail.
-    return mail.RESUBSCRIBED if item.get("Origin") == "Recipient" else "Email Reactivated"
+    return mail.RESUBSCRIBED if item.get("Origin") == "Recipient" else mail.REACTIVATED
 
 
 def _message_id(kind: str, item: Fields, at: object) -> str:
