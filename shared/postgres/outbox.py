@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.ids import MessageId, derived_id
+from shared.ids import MessageId
 from shared.log.errors import LogUnavailable
 from shared.log.protocol import EventLog
 from shared.log.records import Record
@@ -82,11 +82,9 @@ class Outbox:
         self._table = table
         self._log = log
         self._written = asyncio.Event()
-        lock_key = derived_id("outbox", table.schema).int & 0x7FFF_FFFF_FFFF_FFFF
         # Built once: these run for every message.
         self._put = insert(table).on_conflict_do_nothing(index_elements=["id"])
-        self._wait_for_turn = select(func.pg_advisory_xact_lock(lock_key))
-        self._next = select(table).order_by(table.c.ordinal).limit(RELAY_BATCH)
+        self._next = select(table).order_by(table.c.ordinal).limit(RELAY_BATCH).with_for_update()
         self._delete = delete(table).where(table.c.ordinal == func.any(bindparam("relayed", type_=ARRAY(BigInteger))))
 
     async def put(self, connection: AsyncConnection, messages: Sequence[OutboxMessage]) -> None:
@@ -125,11 +123,10 @@ class Outbox:
     async def relay_once(self) -> int:
         """Append one batch to the log and delete it; return how many messages it held.
 
-        One relay at a time works for a service, so messages of one key stay in order; the others wait for their turn.
+        Relays lock rows in one order and wait for the first that another holds: messages of one key stay in order.
         Raises LogUnavailable with the messages kept.
         """
         async with self._engine.begin() as connection:
-            await connection.execute(self._wait_for_turn)
             rows = (await connection.execute(self._next)).all()
             by_topic: dict[str, list[Record]] = defaultdict(list)
             for row in rows:
