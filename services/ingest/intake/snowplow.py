@@ -4,7 +4,6 @@ Structured events are track calls named by their action, self-describing ones by
 Snowplow's own trackers become Segment's names.
 """
 
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,11 +12,22 @@ import msgspec
 
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.identifiers import Names, read_email, read_identifier
-from services.ingest.domain.instants import occurred_at, read_milliseconds
+from services.ingest.domain.instants import occurred_at
 from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.domain.scalars import scalar_text
 from services.ingest.intake.fields import Limits
-from services.ingest.intake.payload import check, check_size, decode, repaired
+from services.ingest.intake.payload import check, check_size, decode
+from services.ingest.intake.snowplow_fields import (
+    Fields,
+    amounts_of,
+    objects,
+    read_json,
+    read_schema,
+    read_time,
+    sent_at,
+    text_of,
+    texts_of,
+)
 from shared.events.touch import TouchType
 from shared.events.vocabulary import FORM_SUBMITTED
 
@@ -44,7 +54,6 @@ MEASUREMENTS = frozenset(
     " application_error performance_timing timing web_vitals".split()
 )
 _OWN_VENDORS = "com.snowplowanalytics."
-_URL_SAFE = str.maketrans("-_ ", "+/+")
 
 # What the fields of the two older kinds of events are called as properties.
 _STRUCTURED = {"category": "se_ca", "label": "se_la", "property": "se_pr"}
@@ -57,8 +66,6 @@ _TRANSACTION = {
     "currency": "tr_cu",
 }
 _ITEM = {"order_id": "ti_id", "sku": "ti_sk", "name": "ti_nm", "category": "ti_ca", "currency": "ti_cu"}
-
-Fields = dict[str, Any]
 
 
 class _Payload(msgspec.Struct, frozen=True):
@@ -74,7 +81,6 @@ class _What(msgspec.Struct, frozen=True):
 
 
 _payloads = msgspec.json.Decoder(_Payload)
-_objects = msgspec.json.Decoder(dict[str, Any])
 
 
 def read_payload(
@@ -89,7 +95,7 @@ def read_payload(
     def reading(raw: bytes) -> Callable[[], Fields]:
         def read() -> Fields:
             check(raw)
-            fields: Fields = decode(_objects, raw)
+            fields: Fields = decode(objects, raw)
             return {**fields, **over}
 
         return read
@@ -142,14 +148,14 @@ def _event(fields: Fields, number: int, user_agent: str, origin: Origin, limits:
     properties = what.properties
     if contexts:
         properties = {**properties, "contexts": contexts}
-    corrected = _text(fields, "ttm")  # a time that is true needs no correction
+    corrected = text_of(fields, "ttm")  # a time that is true needs no correction
     return Event(
         type=what.type,
-        message_id=_text(fields, "eid") or origin.unnamed(number),
+        message_id=text_of(fields, "eid") or origin.unnamed(number),
         occurred_at=occurred_at(
-            timestamp=_milliseconds(fields, "ttm" if corrected else "dtm"),
+            timestamp=read_time(fields, "ttm" if corrected else "dtm"),
             original_timestamp=None,
-            sent_at=None if corrected else _sent_at(fields),
+            sent_at=None if corrected else sent_at(fields),
             received_at=origin.received_at,
             allowed_skew=limits.allowed_skew,
         ),
@@ -158,25 +164,25 @@ def _event(fields: Fields, number: int, user_agent: str, origin: Origin, limits:
         properties=properties,
         page=_page(fields),
         # Browsers' trackers leave the agent to the request; that of any other is its server's.
-        user_agent=_text(fields, "ua") or (user_agent if _text(fields, "tv").startswith("js-") else ""),
+        user_agent=text_of(fields, "ua") or (user_agent if text_of(fields, "tv").startswith("js-") else ""),
     )
 
 
 def _what(fields: Fields) -> _What:
-    match _text(fields, "e"):
+    match text_of(fields, "e"):
         case "pv":
             return _What(TouchType.PAGE)
         case "pp":
             return _What(TouchType.IDENTIFY)
         case "se":
-            properties = _named(fields, _STRUCTURED) | _amounts(fields, {"value": "se_va"})
-            return _track(_text(fields, "se_ac") or _text(fields, "se_ca"), properties)
+            properties = texts_of(fields, _STRUCTURED) | amounts_of(fields, {"value": "se_va"})
+            return _track(text_of(fields, "se_ac") or text_of(fields, "se_ca"), properties)
         case "tr":
             amounts = {"total": "tr_tt", "tax": "tr_tx", "shipping": "tr_sh"}
-            return _track("Order Completed", _named(fields, _TRANSACTION) | _amounts(fields, amounts))
+            return _track("Order Completed", texts_of(fields, _TRANSACTION) | amounts_of(fields, amounts))
         case "ti":
             amounts = {"price": "ti_pr", "quantity": "ti_qu"}
-            return _track("Product Ordered", _named(fields, _ITEM) | _amounts(fields, amounts))
+            return _track("Product Ordered", texts_of(fields, _ITEM) | amounts_of(fields, amounts))
         case "ue":
             return _described(fields)
         case _:
@@ -190,11 +196,11 @@ def _track(name: str, properties: Fields) -> _What:
 
 
 def _described(fields: Fields) -> _What:
-    outer = _json(fields, "ue_pr", "ue_px")
+    outer = read_json(fields, "ue_pr", "ue_px")
     inner = outer.get("data") if outer else None
     if not isinstance(inner, dict):
         raise Refused(Reason.WRONG_TYPE, "Send a self-describing JSON in `ue_pr`, or in base64 in `ue_px`.")
-    vendor, name = _schema(inner.get("schema"))
+    vendor, name = read_schema(inner.get("schema"))
     if not name:
         raise Refused(
             Reason.NO_EVENT_NAME, "Name the schema of a self-describing event: iglu:vendor/name/format/1-0-0."
@@ -226,7 +232,7 @@ def _form(data: Fields) -> Fields:
     answers = {
         name: element.get("value")
         for element in (elements if isinstance(elements, list) else [])
-        if isinstance(element, dict) and element.get("type") != "password" and (name := _text(element, "name"))
+        if isinstance(element, dict) and element.get("type") != "password" and (name := text_of(element, "name"))
     }
     email = next((value for name, value in answers.items() if "email" in name.lower() and read_email(value)), None)
     form = {"form": data.get("formId"), "fields": answers}
@@ -235,12 +241,12 @@ def _form(data: Fields) -> Fields:
 
 def _contexts(fields: Fields) -> Fields:
     """Return the data of the event's contexts by the names of their schemas, the last of each name."""
-    outer = _json(fields, "co", "cx")
+    outer = read_json(fields, "co", "cx")
     listed = outer.get("data") if outer else None
     found: Fields = {}
     for context in listed if isinstance(listed, list) else []:
         if isinstance(context, dict):
-            _, name = _schema(context.get("schema"))
+            _, name = read_schema(context.get("schema"))
             if name and isinstance(context.get("data"), dict):
                 found[name] = context["data"]
     return found
@@ -263,60 +269,5 @@ def _names(fields: Fields, properties: Fields, contexts: Fields) -> Names:
 
 
 def _page(fields: Fields) -> Fields:
-    page = {"url": _text(fields, "url"), "title": _text(fields, "page"), "referrer": _text(fields, "refr")}
+    page = {"url": text_of(fields, "url"), "title": text_of(fields, "page"), "referrer": text_of(fields, "refr")}
     return {key: value for key, value in page.items() if value} if page["url"] else {}
-
-
-def _schema(value: Any) -> tuple[str, str]:
-    """Return vendor and name of a schema `iglu:vendor/name/format/version`, "" for what is none."""
-    parts = value.removeprefix("iglu:").split("/") if isinstance(value, str) else []
-    return (parts[0], parts[1].strip()) if len(parts) == 4 else ("", "")
-
-
-def _json(fields: Fields, plain: str, encoded: str) -> Fields:
-    """Return the JSON of whichever of the two fields is there, {} for neither. Raises Refused."""
-    if text := _text(fields, plain):
-        raw = text.encode("utf-8", "replace")
-    elif text := _text(fields, encoded):
-        try:
-            text = text.rstrip("=").translate(_URL_SAFE)
-            raw = b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except ValueError:
-            raise Refused(Reason.WRONG_TYPE, f"`{encoded}` is not base64.") from None
-    else:
-        return {}
-    raw = repaired(raw)
-    check(raw)
-    return decode(_objects, raw)
-
-
-def _milliseconds(fields: Fields, field: str) -> Any:
-    value = fields.get(field)
-    return None if value is None or value == "" else read_milliseconds(value)
-
-
-def _sent_at(fields: Fields) -> Any:
-    try:
-        return _milliseconds(fields, "stm")
-    except Refused:
-        return None  # a time of sending that is none corrects nothing
-
-
-def _named(fields: Fields, names: Mapping[str, str]) -> Fields:
-    return {ours: text for ours, theirs in names.items() if (text := _text(fields, theirs))}
-
-
-def _amounts(fields: Fields, names: Mapping[str, str]) -> Fields:
-    """Return the fields that are numbers as numbers."""
-    found: Fields = {}
-    for ours, theirs in names.items():
-        if text := _text(fields, theirs):
-            try:
-                found[ours] = msgspec.json.decode(text, type=float)
-            except msgspec.DecodeError:
-                found[ours] = text
-    return found
-
-
-def _text(fields: Fields, field: str) -> str:
-    return scalar_text(fields.get(field)).strip()
