@@ -1,11 +1,17 @@
 """`tandem source` as an admin types it, and what senders get."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
-import pytest
+from posthog import Posthog
 from rudderstack.analytics.client import Client as RudderClient
 from segment.analytics.client import Client as SegmentClient
+from snowplow_tracker.emitters import Emitter
+from snowplow_tracker.events.page_view import PageView
+from snowplow_tracker.tracker import Tracker
 
 from services.client import TandemClient
 from tests.e2e.conftest import Install
@@ -15,7 +21,7 @@ from tests.support.processes import running_tandem
 
 async def test_the_life_of_a_source(install: Install) -> None:
     """Added, listed, changed, rotated, disabled; each mistake is one line that says what is wrong."""
-    async with running_tandem("ingest", settings=install.settings, log=install.directory / "tandem.log") as running:
+    async with running_tandem("up", settings=install.settings, log=install.directory / "tandem.log") as running:
         where = {"TANDEM_URL": running.url, "TANDEM_KEY": install.keys["admin"]}
 
         async def source(*arguments: str) -> tuple[int, str, str]:
@@ -53,25 +59,66 @@ async def test_the_life_of_a_source(install: Install) -> None:
             assert len(errors.splitlines()) == 1
 
 
-@pytest.mark.parametrize("sdk", [SegmentClient, RudderClient], ids=["segment", "rudderstack"])
-async def test_an_sdk_whose_source_is_disabled(install: Install, sdk: Any) -> None:
-    """It drops what it has after one try, and tells the application."""
+Send = Callable[[str, str, list[object]], None]  # the URL, the write key, where failures are told
+
+
+def by_segment(url: str, key: str, failures: list[object]) -> None:
+    client = SegmentClient(key, host=url, max_retries=5, on_error=lambda error, _: failures.append(error))
+    client.page("u-1", None, "Pricing")
+    client.flush()
+    client.join()
+
+
+def by_rudderstack(url: str, key: str, failures: list[object]) -> None:
+    client = RudderClient(key, host=url, max_retries=5, on_error=lambda error, _: failures.append(error))
+    client.page("u-1", None, "Pricing")
+    client.flush()
+    client.join()
+
+
+def by_posthog(url: str, key: str, failures: list[object], **options: Any) -> None:
+    client = Posthog(key, host=url, max_retries=5, on_error=lambda error, _: failures.append(error), **options)
+    client.capture("Pricing", distinct_id="u-1")
+    client.flush()
+    client.shutdown()
+
+
+def by_snowplow(url: str, key: str, failures: list[object], **options: Any) -> None:
+    emitter = Emitter(
+        "127.0.0.1",
+        protocol="http",
+        port=urlsplit(url).port,
+        on_failure=lambda _sent, unsent: failures.extend(unsent),
+        request_timeout=15,
+        **options,
+    )
+    tracker = Tracker("website", emitter, app_id=key)
+    tracker.track(PageView("https://acme.example/pricing", "Pricing"))
+    tracker.flush()
+
+
+SDKS: dict[str, Send] = {
+    "segment": by_segment,
+    "rudderstack": by_rudderstack,
+    "posthog": by_posthog,
+    "posthog-v1": partial(by_posthog, capture_mode="v1"),
+    "snowplow": partial(by_snowplow, method="post"),
+    "snowplow-get": partial(by_snowplow, method="get"),
+}
+
+
+async def test_sdks_whose_source_is_disabled(install: Install) -> None:
+    """Each drops what it has after one try, and tells the application; none goes on trying."""
     async with (
-        running_tandem("ingest", settings=install.settings, log=install.directory / "tandem.log") as running,
+        running_tandem("up", settings=install.settings, log=install.directory / "tandem.log") as running,
         TandemClient(running.url, install.keys["admin"]) as api,
     ):
         key = (await api.add_source({"name": "shop", "kind": "web"}))["key"]
         await api.switch_source("shop", "disable")
-        failures: list[object] = []
-        client = sdk(key, host=running.url, max_retries=5, on_error=lambda error, _: failures.append(error))
+        for number, (name, send) in enumerate(SDKS.items(), start=1):
+            failures: list[object] = []
+            await asyncio.wait_for(asyncio.to_thread(send, running.url, key, failures), 30)
+            metrics = await api.text("/metrics")
 
-        def send() -> None:
-            client.page("u-1", None, "Pricing")
-            client.flush()
-            client.join()
-
-        await asyncio.wait_for(asyncio.to_thread(send), 20)
-        metrics = await api.text("/metrics")
-
-    assert len(failures) == 1
-    assert 'tandem_requests_refused_total{reason="source_disabled"} 1.0' in metrics
+            assert len(failures) == 1, name
+            assert f'tandem_requests_refused_total{{reason="source_disabled"}} {number}.0' in metrics, name
