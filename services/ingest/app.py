@@ -158,6 +158,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
             "outbox": outbox.relay,
             "gauges": measuring(platform, outbox),
             "sources": keeper.run,
+            "usage": keeper.sweep,
         },
         readiness=readiness,
         liveness=lambda: (*worker.hung(), *keeping.hung(), *erasing.hung()),

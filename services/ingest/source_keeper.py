@@ -22,9 +22,13 @@ from services.ingest.store.usage import UsageStore
 from shared.clock import Clock
 from shared.postgres.engine import passes
 from shared.secrets import SecretBox, SecretsError
+from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
 TURN_TIMEOUT = timedelta(seconds=10)
+USAGE_KEPT = timedelta(days=400)  # a year, and the month before it to compare with
+SWEEP = 1_000  # rows
+SWEEP_EVERY = timedelta(hours=1)
 
 
 class SourceKeeper:
@@ -65,6 +69,21 @@ class SourceKeeper:
                     await stopping.wait()
             except TimeoutError:
                 continue
+
+    async def sweep(self, stopping: asyncio.Event) -> None:
+        """Forget what was sent longer ago than anybody asks for, a little at a time, until told to stop."""
+        while not stopping.is_set():
+            swept = 0
+            try:
+                async with self._engine.begin() as connection:
+                    before = day_of(self._clock()) - USAGE_KEPT
+                    swept = await self._usage.forget(connection, before=before, limit=SWEEP)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                self._logger.warning("sweep.waits", reason=str(error))
+            if swept < SWEEP:
+                await wait_for_any(stopping, timeout=SWEEP_EVERY)
 
     def missing(self) -> tuple[str, ...]:
         """Return what this process lacks before it knows whom to accept."""

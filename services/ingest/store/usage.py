@@ -1,15 +1,13 @@
 """How many events each source has sent on each day, over all processes."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.store.tables import source_usage
-
-KEPT = timedelta(days=400)
 
 Use = tuple[date, str]
 
@@ -33,6 +31,15 @@ class UsageStore:
         )
         return {(day, row.source): row.events for row in rows}
 
-    async def forget(self, connection: AsyncConnection, today: date) -> None:
-        """Drop the days that nobody asks for any more."""
-        await connection.execute(delete(source_usage).where(source_usage.c.day < today - KEPT))
+    async def forget(self, connection: AsyncConnection, *, before: date, limit: int) -> int:
+        """Drop some of the uses of days before this one; return how many."""
+        column = source_usage.c
+        old = (
+            select(column.day, column.source)
+            .where(column.day < before)
+            .order_by(column.day, column.source)
+            .limit(limit)
+            .with_for_update(skip_locked=True)  # another process drops those
+        )
+        dropped = await connection.execute(delete(source_usage).where(tuple_(column.day, column.source).in_(old)))
+        return dropped.rowcount

@@ -130,6 +130,7 @@ async def open_test_ingest(
     clock: Clock = utc_now,
     wait: bool = True,
     more_keys: Sequence[KeyEntry] = (),
+    secret_keys: str = SECRET_KEY,
     **settings: Any,
 ) -> AsyncIterator[Ingest]:
     """Open ingest on this database and log; it knows its sources."""
@@ -145,7 +146,7 @@ async def open_test_ingest(
         ]
     )
     platform = Platform(
-        engine=engine, log=log, keys=keys, metrics=metrics, clock=clock, owner=owner, secrets=SecretBox(SECRET_KEY)
+        engine=engine, log=log, keys=keys, metrics=metrics, clock=clock, owner=owner, secrets=SecretBox(secret_keys)
     )
     settings = {"source_refresh": timedelta(milliseconds=100), **settings}
     ingest_settings = IngestSettings(database_url=SecretStr(""), **settings)

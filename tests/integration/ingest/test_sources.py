@@ -1,18 +1,22 @@
 """Sources in the database, by their API and as the processes of ingest see them."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from cryptography.fernet import Fernet
 from sqlalchemy import Connection, text
 
 from services.ingest.store.tables import metadata
 from shared.events.topics import TopicName
 from shared.log.postgres import open_postgres_log
+from shared.log.protocol import EventLog
 from shared.log.records import Topic
 from shared.postgres.engine import open_engine
 from shared.postgres.migrate import migrate
+from shared.secrets import SecretBox, SecretsError
 from tests.integration.ingest.installed import ADMIN_KEY, MARKETING_KEY, SALES_KEY, WEB_KEY, Ingest, open_test_ingest
 from tests.support.postgres import running_postgres
 from tests.support.topic_reader import read_topic
@@ -186,6 +190,66 @@ async def test_secrets(ingest: Ingest) -> None:
     assert "hush" not in shown.text
     assert shown.json()["secrets"] == 1
     assert sealed.startswith("gAAAA")
+
+
+async def test_the_secret_key_is_replaced(database_url: str, log: EventLog) -> None:
+    """With both keys what is stored is encrypted anew; then the new one alone opens it, and the old one nothing."""
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    hook = "/v1/hooks/generic/fair"
+    signed = {"X-Webhook-Secret": "hush-hush"}
+    async with open_engine(database_url, name="test") as engine:
+
+        async def sealed() -> list[str]:
+            async with engine.connect() as connection:
+                return list(await connection.scalar(text("SELECT secrets FROM ingest.source WHERE name = 'fair'")))
+
+        async def only_the_new_opens() -> bool:
+            try:
+                return [SecretBox(new).open(secret) for secret in await sealed()] == ["hush-hush", "older"]
+            except SecretsError:
+                return False
+
+        async with open_test_ingest(engine, log, secret_keys=old) as ingest:
+            mapping = "{email: mail, constants: {name: Signed Up}}"
+            await add(ingest, "fair", provider="generic", secrets=["hush-hush", "older"], mapping=mapping)
+            before = await sealed()
+        async with open_test_ingest(engine, log, secret_keys=new) as too_early:
+            refused = await too_early.client.post(hook, json={"mail": "ada@acme.example"}, headers=signed)
+            assert (refused.status_code, refused.json()["code"]) == (503, "secret_unreadable")
+            assert await sealed() == before
+        async with open_test_ingest(engine, log, secret_keys=f"{new},{old}") as both:
+            assert (await both.client.post(hook, json={"mail": "ada@acme.example"}, headers=signed)).status_code == 200
+            await until(only_the_new_opens, what="the secrets encrypted with the new key")
+        async with open_test_ingest(engine, log, secret_keys=new) as ingest:
+            taken = await ingest.client.post(hook, json={"mail": "ada@acme.example"}, headers=signed)
+            wrong = await ingest.client.post(hook, json={}, headers={"X-Webhook-Secret": "hush"})
+
+    assert (taken.status_code, wrong.status_code) == (200, 401)
+
+
+async def test_use_of_long_ago(ingest: Ingest) -> None:
+    """It is forgotten after 400 days, however much there is; what is younger stays."""
+    count = "SELECT count(*) FROM ingest.source_usage"
+    async with ingest.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO ingest.source_usage (day, source, events)"
+                " SELECT (now() AT TIME ZONE 'UTC')::date - age, 'shop-' || number, 1"
+                " FROM unnest(ARRAY[0, 399, 402, 500]) AS age, generate_series(1, 700) AS number"
+            )
+        )
+    stopping = asyncio.Event()
+    working = asyncio.create_task(ingest.service.workers["usage"](stopping))
+
+    async def forgotten() -> bool:
+        async with ingest.engine.connect() as connection:
+            return bool(await connection.scalar(text(count)) == 1400)
+
+    try:
+        await until(forgotten, what="only the two younger days are left")
+    finally:
+        stopping.set()
+        await working
 
 
 async def test_the_database_goes_away() -> None:
