@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Iterator
 from itertools import product
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,10 +17,11 @@ from services.ingest.domain.source import Source
 from services.ingest.intake.credentials import header_keys, header_password
 from services.ingest.intake.hooks.providers import HOOKS, Hook, Provider, provider_of
 from services.ingest.intake.hooks.signature import HookRequest, NotVerified
-from services.ingest.intake.record import hook_intake
+from services.ingest.intake.record import DISABLED_HEADER, hook_intake
 from services.ingest.reception import RETRY_AFTER, Handler, Reception, accepted
 from services.ingest.sources import require_enabled
 from shared.http.problems import ProblemError
+from shared.log.records import Headers
 
 HOOKS_PATH = "/v1/hooks/{provider}/{source}"
 SECRET_HEADER = "x-webhook-secret"  # noqa: S105  # its name
@@ -49,6 +51,10 @@ def hook_routes(reception: Reception) -> dict[str, Handler]:
             problem.status = hook.unproven or problem.status
             raise
         content_type = request.headers.get("content-type", "")
+        more: Headers = (("content-type", content_type.encode()),) if content_type else ()
+        if source.disabled_at is not None:  # and its provider must not be told so
+            more += ((DISABLED_HEADER, b"true"),)
+            source = msgspec.structs.replace(source, disabled_at=None)
         try:
             async with asyncio.timeout(hook.patience.total_seconds()):
                 await reception.store(
@@ -57,7 +63,7 @@ def hook_routes(reception: Reception) -> dict[str, Handler]:
                     events=1,
                     source=source,
                     intake=hook_intake(provider),
-                    more=(("content-type", content_type.encode()),) if content_type else (),
+                    more=more,
                 )
         except TimeoutError:
             raise _later("unavailable", "The webhook could not be stored in time. Send it again.") from None
@@ -76,7 +82,8 @@ def _source(reception: Reception, name: str, provider: Provider) -> Source:
 
 def _check(reception: Reception, request: Request, body: bytes, source: Source, hook: Hook) -> None:
     """Have the signature prove who sends, or else the key of the source. Raises NotVerified and problems."""
-    require_enabled(source)
+    if not hook.stopped_by_errors:
+        require_enabled(source)
     if hook.verify and source.secrets:
         hook.verify(_as_signed(reception, request, body), source.secrets)
         return
@@ -84,7 +91,8 @@ def _check(reception: Reception, request: Request, body: bytes, source: Source, 
     secrets = [secret.encode() for secret in source.secrets]
     if sum(hmac.compare_digest(key.encode(), secret) for key in keys for secret in secrets):
         return
-    if reception.sources.authorised(keys).name != source.name:
+    found = reception.sources.find(keys) or reception.sources.authorised(keys)  # which raises the problem
+    if found.name != source.name:
         raise ProblemError(403, "forbidden", f"The key is that of another source than {source.name!r}.")
 
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version", "It is a CloudEvent of another version than 1.0."
     DATA_NOT_AN_OBJECT = "data_not_an_object", "It is a CloudEvent whose data is not a JSON object."
     NO_CONSENT = "no_consent", "Its source requires consent and it carries none; its bytes are not kept."
+    SOURCE_DISABLED = "source_disabled", "It is a webhook that came while its source was disabled."
     SKIPPED = "skipped", "It is a provider's event that tells nothing of a contact, such as one about a list."
     NOT_MAPPED = "not_mapped", "The mapping of its source makes no event of it."
     UNPROCESSABLE = "unprocessable", "Tandem failed on it; the log of the process says how."

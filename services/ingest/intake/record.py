@@ -21,6 +21,7 @@ SOURCE_HEADER = "tandem-source"
 KIND_HEADER = "tandem-kind"
 INTAKE_HEADER = "tandem-intake"
 CONSENT_HEADER = "tandem-consent"
+DISABLED_HEADER = "tandem-disabled"  # of what was taken from a disabled source only to be set aside
 RECEIVED_AT_HEADER = "tandem-received-at"
 SENT_AT_HEADER = "tandem-sent-at"  # where a request said so beside its body
 QUERY_HEADER = "tandem-query"  # where a query string goes with the body
@@ -137,6 +138,8 @@ def _with_consent(item: Event | Rejection, number: int, purpose: str) -> Event |
 def _read_items(
     value: bytes, headers: Mapping[str, str], origin: Origin, limits: Limits, mapping_of: MappingOf
 ) -> list[Event | Rejection]:
+    if DISABLED_HEADER in headers:
+        return [Rejection(Reason.SOURCE_DISABLED, "Its source was disabled. Replay it to have it count.", value)]
     body = repaired(value)
     try:
         intake = _intake_of(body, headers)

@@ -22,6 +22,7 @@ from shared.http.keys import KeyEntry, Role
 from shared.log.protocol import EventLog
 from shared.postgres.engine import open_engine
 from tests.integration.ingest.installed import ADMIN_KEY, WEB_KEY, Ingest, open_test_ingest
+from tests.integration.ingest.test_rejected import keep, replay
 from tests.support.topic_reader import read_topic
 
 PRIVATE_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -257,6 +258,47 @@ async def test_poison(hooked: Ingest) -> None:
     assert touches == []
     assert {one.headers["tandem-source"] for one in rejected} == set(Provider)
     assert all(one.original for one in rejected)
+
+
+DISABLED = {
+    Provider.MAILGUN: 406,
+    **dict.fromkeys(
+        (Provider.CALENDLY, Provider.TYPEFORM, Provider.MAUTIC, Provider.CUSTOMERIO, Provider.MANDRILL), 200
+    ),
+}
+
+
+async def test_a_disabled_source(ingest: Ingest) -> None:
+    """Whoever stops at errors gets 200, and what it sent is set aside, to count once replayed; the others are refused.
+
+    Without proof of who sends, nobody's is taken.
+    """
+    admin = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    for provider in set(Provider) - {Provider.POSTMARK, Provider.MAILCHIMP}:
+        new = {
+            "name": provider,
+            "kind": "campaign",
+            "provider": provider,
+            "secrets": [PUBLIC_KEY if provider is Provider.SENDGRID else SECRET],
+            "mapping": MAPPING if provider is Provider.GENERIC else "",
+        }
+        assert (await ingest.client.post("/v1/sources", json=new, headers=admin)).status_code == 201
+        await ingest.client.post(f"/v1/sources/{provider}/disable", headers=admin)
+        body, headers = SIGNS[provider](url_of(provider), body_of(provider))
+        answer = await send(ingest, provider, body, headers)
+        unsigned = await send(ingest, provider, body_of(provider), {"X-Webhook-Secret": "wrong"})
+
+        assert answer.status_code == DISABLED.get(provider, 403), (provider, answer.text)
+        assert unsigned.status_code in {401, 403, 406}, provider
+    taken = {provider for provider, status in DISABLED.items() if status == 200}
+    assert await ingest.understand() == []
+    rejected = await ingest.rejected()
+    assert {(one.source, one.reason) for one in rejected} == {(provider, "source_disabled") for provider in taken}
+
+    await keep(ingest)
+    assert (await replay(ingest, reason=["source_disabled"]))["replayed"] == len(taken)
+    touches = await ingest.understand()
+    assert {touch.source: touch.name for touch in touches} == {provider: GOOD[provider][1] for provider in taken}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
