@@ -30,13 +30,12 @@ class Install:
         return Install({**self.settings, "TANDEM_KAFKA_BOOTSTRAP": bootstrap}, self.keys, self.directory)
 
 
-@pytest_asyncio.fixture
-async def install(database_url: str, tmp_path: Path) -> Install:
-    """An install on a database of its own, with the log in it too."""
+def create_install(database_url: str, directory: Path) -> Install:
+    """Write the keys of an install into the directory."""
     keys = {role: f"{role}_{secrets.token_hex(12)}" for role in ("source", "marketing", "sales", "rep", "admin")}
     entries = [{"role": role, "name": role, "key": key} for role, key in keys.items()]
     entries[0]["kind"] = "web"
-    keys_file = tmp_path / "keys.yaml"
+    keys_file = directory / "keys.yaml"
     keys_file.write_text(yaml.safe_dump(entries))
     settings = {
         "TANDEM_DATABASE_URL": database_url,
@@ -45,7 +44,13 @@ async def install(database_url: str, tmp_path: Path) -> Install:
         "TANDEM_DELIVERY_ALLOWED_NETWORKS": "127.0.0.0/8",
         "TANDEM_LOG_LEVEL": "warning",
     }
-    return Install(settings, keys, tmp_path)
+    return Install(settings, keys, directory)
+
+
+@pytest_asyncio.fixture
+async def install(database_url: str, tmp_path: Path) -> Install:
+    """An install on a database of its own, with the log in it too."""
+    return create_install(database_url, tmp_path)
 
 
 @pytest_asyncio.fixture
