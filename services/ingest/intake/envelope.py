@@ -112,8 +112,9 @@ def _posthog_keys(event: bytes | msgspec.Raw) -> tuple[str, ...]:
 
 
 def posthog_ids(body: bytes) -> list[str]:
-    """Return the ids of the events in an opened batch, of those that have one."""
-    batch = _posthog_bodies.decode(repaired(body)).batch or []
+    """Return the ids of the events in what was opened as a batch or a list, of those that have one."""
+    body = repaired(body)
+    batch = _lists.decode(body) if body.lstrip()[:1] == b"[" else _posthog_bodies.decode(body).batch or []
     found: list[str] = []
     for event in batch:
         try:

@@ -132,6 +132,7 @@ def test_the_key_in_a_body_of_posthog(body: bytes, events: int, keys: tuple[str,
 def test_the_ids_in_a_body_of_posthog() -> None:
     """Those that are texts."""
     assert posthog_ids(b'{"batch":[{"uuid":"a"},{"uuid":5},7,{},{"uuid":"b"}]}') == ["a", "b"]
+    assert posthog_ids(b'[{"uuid":"a"},[],[{"uuid":"b"}],{"uuid":"c"}]') == ["a", "c"]
     assert posthog_ids(b'{"event":"x"}') == []
 
 
