@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import zlib
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -12,14 +13,17 @@ import httpx
 import pytest_asyncio
 
 from services.client import TandemClient
+from services.ingest.intake.hooks.providers import Provider
 from tests.e2e.conftest import Install, sign_agreement
 from tests.support.processes import TandemProcess, running_tandem
 from tests.support.waiting import until
 
 CALLS = ("/v1/track", "/v1/page", "/v1/screen", "/v1/identify", "/v1/group", "/v1/alias", "/v1/t", "/v1/p", "/v1/i")
-BATCHES = ("/v1/batch", "/v1/b/", "/v1/import")
-OTHERS = ("/batch/", "/capture", "/e/", "/i/v0/e", "/engage", "/com.snowplowanalytics.snowplow/tp2")
-PATHS = (*CALLS, *BATCHES, *OTHERS, "/v1/events", "/v1/events/")
+BATCHES = ("/v1/batch", "/v1/b/", "/v1/import", "/beacon/v1/batch")
+POSTHOG = ("/batch/", "/capture", "/e/", "/i/v0/e", "/engage", "/i/v1/analytics/events")
+HOOKS = tuple(f"/v1/hooks/{provider}/source" for provider in Provider)
+PATHS = (*CALLS, *BATCHES, *POSTHOG, *HOOKS, "/com.snowplowanalytics.snowplow/tp2", "/v1/events", "/v1/events/")
+PIXELS = ("/i", "/ice.png", "/com.snowplowanalytics.snowplow/tp2", "/pixel/v1/track", "/pixel/v1/page", "/e/")
 ANSWER_SECONDS = 20
 CLIENT_SECONDS = 30
 
@@ -98,6 +102,30 @@ BODIES: dict[str, bytes] = {
     "times out of reach": b'{"type": "page", "userId": "u", "timestamp": "9999-12-31T23:59:59Z", "sentAt": "0001"}',
     "an address that is none": b'{"type": "page", "userId": "u", "properties": {"url": "http://[::1/%zz?utm_source=%00%ff"}}',
     "an agent of a megabyte": b'{"type": "page", "userId": "u", "context": {"userAgent": "' + b"a-" * 30_000 + b'"}}',
+}
+QUERIES: dict[str, str] = {
+    "nothing": "",
+    "no fields": "&&&===&&",
+    "half an escape": "e=pv&duid=u&url=%&page=%zz%",
+    "escaped bytes": "e=se&uid=%ff%fe&se_ca=%ed%a0%80&se_ac=%c0%80&anonymousId=%ff&event=%fe",
+    "NUL": "e=se&uid=u%00&se_ac=%00&anonymousId=u&event=%00&properties.%00=%00",
+    "a name of another's": "__proto__.x=1&constructor=2&properties.__class__=3&anonymousId=u&event=x",
+    "deep fields": "anonymousId=u&event=x&" + ".".join("p" * 500) + "=1",
+    "fields within texts": "anonymousId=u&event=x&properties=1&properties.a=2&properties.a.b=3&.=4&..=5&a.=6&.a=7",
+    "many fields": "anonymousId=u&event=x&" + "&".join(f"a{n}=" for n in range(3000)),
+    "one field often": "e=pv&uid=u&" + "e=se&" * 2000,
+    "a long text": "e=pv&uid=u&anonymousId=u&event=x&page=" + "x" * 30_000,
+    "base64 of nothing": "e=ue&uid=u&ue_px=&cx=",
+    "no base64": "e=ue&uid=u&ue_px=%C3%A9%21%21&cx=====&data=%C3%A9%21%21",
+    "base64 of garbage": "e=ue&uid=u&ue_px=AAECAwQF_-4&cx=_____w&data=AAECAwQF_-4",
+    "base64 of deep lists": "e=ue&uid=u&ue_px={0}&cx={0}&data={0}".format(urlsafe_b64encode(b"[" * 9000).decode()),
+    "base64 of a bomb": "e=ue&uid=u&compression=gzip-js&ue_px={0}&data={0}".format(
+        urlsafe_b64encode(gzip.compress(bytes(5_000_000))).decode()
+    ),
+    "JSON of a wrong type": "e=ue&uid=u&ue_pr=5&co=[null]&data=[null]",
+    "no numbers": "e=se&uid=u&se_va=NaN&dtm=1e999&stm=-1&tr_tt=infinity&_=1e999",
+    "times out of reach": "e=pv&uid=u&dtm=99999999999999999999&stm=0&timestamp=9999-12-31T23:59:59Z&anonymousId=u",
+    "an unknown kind": "e=%F0%9F%92%A9&uid=u&p=x&tv=x&eid=x&aid=x",
 }
 MEDIA_TYPES = ("application/json", "application/cloudevents+json", "text/plain")
 
@@ -198,6 +226,28 @@ async def test_hostile_bodies_on_every_path(tandem: TandemProcess, install: Inst
 
     assert refused == {}
     await all_good_ones_are_counted(tandem, install, sent)
+
+
+async def test_hostile_queries_on_every_pixel(tandem: TandemProcess, install: Install) -> None:
+    """No 500 and no hang; each good call in a query beside them is counted."""
+    headers = {"Authorization": f"Bearer {install.keys['source']}"}
+    good_query = "event=Seen&anonymousId=good&context.traits.email=good@acme.example&messageId=good-{}"
+    statuses: dict[str, int] = {}
+    async with httpx.AsyncClient(base_url=tandem.url, timeout=ANSWER_SECONDS, trust_env=False) as client:
+
+        async def get(name: str, method: str, path: str, query: str) -> int:
+            answer = await client.request(method, f"{path}?{query}", headers=headers)
+            statuses[f"{method} {path} {name}"] = answer.status_code
+            return answer.status_code
+
+        for number, (name, query) in enumerate(QUERIES.items()):
+            requests = [get(name, method, path, query) for path in PIXELS for method in ("GET", "HEAD")]
+            beside = get("good", "GET", "/pixel/v1/track", good_query.format(number))
+            assert (await asyncio.gather(beside, *requests))[0] == 200, name
+    refused = {name: status for name, status in statuses.items() if status not in {200, 400, 413}}
+
+    assert refused == {}
+    await all_good_ones_are_counted(tandem, install, len(QUERIES))
 
 
 async def test_hostile_sockets(tandem: TandemProcess, install: Install) -> None:
