@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.scorer.domain.accepting import Unusable, accept_contact, accept_feedback, accept_touches
 from services.scorer.domain.deciding import Decision, take_feedback, take_touch
 from services.scorer.domain.instants import to_micros
-from services.scorer.domain.merging import roots
+from services.scorer.domain.merging import owners, part_strangers, roots
 from services.scorer.domain.recounting import recount
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from services.scorer.erasing import Eraser
-from services.scorer.errors import ContactsToErase
+from services.scorer.errors import ContactsElsewhere, ContactsToErase
 from services.scorer.holding import Holding
 from services.scorer.judging import Judging, Verdicts
 from services.scorer.merging import Merging
@@ -83,6 +83,21 @@ class _Outcome:
     suspect: int = 0
     repeated: int = 0
     erased: int = 0  # what was dropped because its contact was erased
+
+
+def _part(
+    arrived: _Arrived, parted: Mapping[tuple[UUID, UUID], UUID], states: Mapping[UUID, ContactState], *, held: set[UUID]
+) -> _Arrived:
+    """Prepare touches of contacts that others were parted from; drop those of owners who were erased since.
+
+    Raises ContactsElsewhere.
+    """
+    if elsewhere := set(parted.values()) - held:
+        raise ContactsElsewhere(elsewhere)
+    erased = {key for key, owner in parted.items() if owner not in states and owner != key[0]}
+    kept = [touch for touch in arrived.touches if (touch.contact_id, touch.id) not in erased]
+    part_strangers(kept, states)
+    return replace(arrived, touches=kept)
 
 
 class Scorer:
@@ -251,7 +266,10 @@ class Scorer:
                     assert_never(message)
 
         moved = roots(states)
-        fresh = await self._add_touches(connection, arrived.touches, moved)
+        parted = owners(arrived.touches, states)
+        if parted:
+            arrived = _part(arrived, parted, states, held=ids)
+        fresh = await self._add_touches(connection, arrived.touches, moved, parted)
         answered = set()
         for feedback in arrived.feedback:
             contact_id = moved.get(feedback.contact_id, feedback.contact_id)
@@ -335,16 +353,21 @@ class Scorer:
             states[contact_id] = recount(states[contact_id], counted, terms)
 
     async def _add_touches(
-        self, connection: AsyncConnection, arrived: Sequence[Touch], moved: Mapping[UUID, UUID]
+        self,
+        connection: AsyncConnection,
+        arrived: Sequence[Touch],
+        moved: Mapping[UUID, UUID],
+        parted: Mapping[tuple[UUID, UUID], UUID],
     ) -> dict[UUID, list[Touch]]:
         """Keep the touches, and return those that were not there, in their order, by the contact that they belong to.
 
-        `moved` tells where contacts live on.
+        `moved` tells where contacts live on, `parted` whose single touches are, should anybody have been parted.
         """
         unique: dict[tuple[UUID, UUID], Touch] = {}
         for touch in arrived:
             contact_id = touch.contact_id
-            unique.setdefault((moved.get(contact_id, contact_id) if moved else contact_id, touch.id), touch)
+            owner = moved.get(contact_id, contact_id) if moved else contact_id
+            unique.setdefault((parted.get((contact_id, touch.id), owner) if parted else owner, touch.id), touch)
         repeated = await self._touches.add(connection, unique) if unique else set()
         fresh: dict[UUID, list[Touch]] = {}
         for key, touch in unique.items():

@@ -15,7 +15,7 @@ from services.scorer.domain.deciding import Decision, settle, withdraw
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.merging import goes_back, latest, parted, path_of, stronger
 from services.scorer.domain.recounting import recount
-from services.scorer.domain.state import ContactState
+from services.scorer.domain.state import ContactState, hashed
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
 from services.scorer.errors import ContactsElsewhere
@@ -68,12 +68,14 @@ class Merging:
         states[other] = ContactState(
             merged=merged.merged,
             merged_into=message.survivor,
+            parted=merged.parted,
             counting=merged.counting,
             agreement=merged.agreement,
         )
         for contact_id in path:
             states[contact_id].merged = sorted({*states[contact_id].merged, other, *merged.merged})
         survived.arming = stronger(survivor_arming, other_arming)
+        survived.parted = survived.parted | merged.parted
         survived.handed_at = latest(survived.handed_at, merged.handed_at)
         survived.withdrawn_at = latest(survived.withdrawn_at, merged.withdrawn_at)
         await self._contacts.remove_aliases(connection, merged.aliases, other)
@@ -122,6 +124,11 @@ class Merging:
         returned = {judged.touch.id for judged in back}
         await self._touches.give_back(connection, root, returned, to=other)
         stay = [judged for judged in history if judged.touch.id not in returned]
+        names = {hashed(alias) for alias in message.aliases}
+        for contact_id in path[1:]:
+            states[contact_id].parted = states[contact_id].parted | dict.fromkeys(names, other)
+        strange = {hashed(alias) for judged in back for alias in judged.touch.aliases} - names
+        states[other].parted = states[other].parted | dict.fromkeys(strange, message.survivor)
         parts: tuple[tuple[UUID, list[Judged], Arming], ...] = ((root, stay, armings[0]), (other, back, armings[1]))
         decided: Decided = []
         for contact_id, touches, arming in parts:

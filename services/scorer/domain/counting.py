@@ -4,7 +4,7 @@ from typing import Any
 
 from services.scorer.domain.decay import DecayedCount
 from services.scorer.domain.instants import DAY, Micros
-from services.scorer.domain.state import ContactState, RuleCount, Stamped
+from services.scorer.domain.state import ContactState, RuleCount, Stamped, hashed
 from services.scorer.domain.terms import Terms
 from shared.events.touch import Touch
 from shared.events.vocabulary import is_own_doing
@@ -32,7 +32,7 @@ def learn_identity(state: ContactState, touch: Touch, at: Micros) -> bool:
     Return whether the touch turned it from reachable to opted out.
     """
     for alias in touch.aliases:
-        if alias not in state.aliases:
+        if alias not in state.aliases and not (state.parted and hashed(alias) in state.parted):
             state.aliases = sorted((*state.aliases, alias))
             state.fit = None
     if touch.traits:

@@ -4,11 +4,11 @@ A merged contact is a tombstone: it points to the contact that it was merged int
 itself. What arrives for any of them belongs to the last, the root. So merges lead to the same contacts in any order.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from services.scorer.domain.arming import Arming, ArmingKind
-from services.scorer.domain.state import ContactState
+from services.scorer.domain.state import ContactState, hashed
 from shared.events.touch import Alias, Touch
 
 # An open handoff weighs most: while there is one, there is no other.
@@ -30,6 +30,43 @@ def roots(states: Mapping[UUID, ContactState]) -> dict[UUID, UUID]:
         for contact_id, state in states.items()
         if state.merged_into is not None
     }
+
+
+def owner_of(contact_id: UUID, alias: Alias | None, states: Mapping[UUID, ContactState]) -> UUID:
+    """Return whose a touch is that came under this contact and name: its root's, or that of who was parted from it.
+
+    Only a touch that ingest published before a merge was undone, and that arrives after it, comes under a contact that
+    does not have the name any more.
+    """
+    met = {contact_id}
+    while (state := states.get(contact_id)) is not None:
+        parted = state.parted.get(hashed(alias)) if alias is not None and state.parted else None
+        after = parted or state.merged_into
+        if after is None or after in met:
+            break
+        met.add(after)
+        contact_id = after
+    return contact_id
+
+
+def owners(touches: Iterable[Touch], states: Mapping[UUID, ContactState]) -> dict[tuple[UUID, UUID], UUID]:
+    """Return whose each touch is, by contact and touch; nothing where nobody was parted: then the roots tell."""
+    if not any(state.parted for state in states.values()):
+        return {}
+    return {
+        (touch.contact_id, touch.id): owner_of(touch.contact_id, touch.aliases[0] if touch.aliases else None, states)
+        for touch in touches
+    }
+
+
+def part_strangers(touches: Iterable[Touch], states: Mapping[UUID, ContactState]) -> None:
+    """Keep the names of others from the owners of touches that carry the names of two who were parted since."""
+    for touch in touches:
+        if len(touch.aliases) > 1:
+            found = [owner_of(touch.contact_id, alias, states) for alias in touch.aliases]
+            for alias, owner in zip(touch.aliases, found, strict=True):
+                if owner != found[0] and (state := states.get(found[0])) is not None:
+                    state.parted = {**state.parted, hashed(alias): owner}
 
 
 def stronger(survivor: Arming, other: Arming) -> Arming:

@@ -20,6 +20,7 @@ def recount(state: ContactState, history: Iterable[Judged], terms: Terms | None)
         counting=terms.counting if terms else state.counting,
         agreement=terms.version if terms else state.agreement,
         merged=state.merged,
+        parted=state.parted,
         merged_into=state.merged_into,
         handed_at=state.handed_at,
         withdrawn_at=state.withdrawn_at,

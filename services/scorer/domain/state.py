@@ -14,7 +14,7 @@ import msgspec
 from services.scorer.domain.arming import Arming
 from services.scorer.domain.decay import DecayedCount
 from shared.events.touch import Alias, Campaign
-from shared.ids import derived_id
+from shared.ids import contact_id, derived_id
 
 
 class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -61,6 +61,9 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     handed_at: int | None = None  # `decided_at` of the newest handoff
     withdrawn_at: int | None = None  # `at` of the newest opt-out that the router was told of
     merged: list[UUID] = []  # sorted: ids of contacts that turned out to be this person, and of those merged into them
+    # Names that a merge undone gave to another contact, hashed as the id of a contact is, and that contact. Touches
+    # that ingest published before may carry them under this one.
+    parted: dict[UUID, UUID] = {}
     merged_into: UUID | None = None  # the contact that this one lives on in; it holds nothing itself then
 
     @property
@@ -91,6 +94,11 @@ class ContactState(msgspec.Struct, omit_defaults=True):
         domain = self.account_domain()
         told = {**self.accounts.get("", {}), **(self.accounts.get(domain, {}))}
         return {key: stamped.value for key, stamped in told.items()}
+
+
+def hashed(alias: Alias) -> UUID:
+    """Return a name as a state may keep it that is not of its contact: whoever is erased shall not be named in it."""
+    return contact_id(alias.kind, alias.value)
 
 
 @lru_cache(maxsize=10_000)

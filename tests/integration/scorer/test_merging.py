@@ -220,6 +220,40 @@ async def test_a_merge_that_is_undone(rig: Rig) -> None:
     assert sorted(contact["id"] for contact in listed) == sorted([str(ADA), str(COOKIE)])
 
 
+async def test_a_touch_of_before_that_comes_after_the_undoing(rig: Rig) -> None:
+    """It is of whom its strongest name names since, and carries no name of the other's over."""
+    await rig.activate()
+    hers, his = Alias("anonymous", "c-cookie"), Alias("anonymous", "a-cookie")
+    await rig.give(*days_of(ADA, "a"), *days_of(COOKIE, "c"))
+    merge = a_merge(ADA, COOKIE)
+    await tell(rig, merge)
+    await tell(rig, undone(merge, hers))
+
+    for _ in range(2):
+        await rig.give(a_touch("late", contact=ADA, aliases=(hers, his)))
+        await rig.give(a_touch("later", contact=ADA, aliases=(his, hers)))
+
+    ada, cookie = await rig.state(ADA), await rig.state(COOKIE)
+    assert (ada.touches, ada.aliases) == (5, [his])
+    assert (cookie.touches, cookie.aliases) == (5, [hers])
+
+
+async def test_a_touch_of_somebody_erased_after_the_undoing(rig: Rig) -> None:
+    """It is dropped, though it comes under the other's id."""
+    await rig.activate()
+    hers = Alias("anonymous", "c-cookie")
+    await rig.give(*days_of(ADA, "a"), *days_of(COOKIE, "c"))
+    merge = a_merge(ADA, COOKIE)
+    await tell(rig, merge)
+    await tell(rig, undone(merge, hers))
+    assert (await rig.call("DELETE", f"/v1/contacts/{COOKIE}")).is_success
+
+    await rig.give(a_touch("late", contact=ADA, aliases=(hers,)))
+
+    assert (await rig.state(ADA)).touches == 4
+    assert [contact["id"] for contact in (await rig.get("/v1/contacts"))["contacts"]] == [str(ADA)]
+
+
 async def test_a_merge_that_is_undone_in_the_middle_of_a_chain(rig: Rig) -> None:
     """What was merged into the other goes with it."""
     await rig.activate()
