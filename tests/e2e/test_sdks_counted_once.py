@@ -29,7 +29,7 @@ SENDING_SECONDS = 60
 COUNTING_SECONDS = 30
 EASY = timedelta(milliseconds=100)
 
-# The SDKs send one request after the other, so that each of these hits another batch, and its repeat goes through.
+# Where requests go one after the other, each of these hits another batch, and its repeat goes through.
 FAULTS = {
     1: answers(500),
     3: loses_the_answer,
