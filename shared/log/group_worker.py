@@ -32,9 +32,11 @@ class GroupWorker:
         max_records: int = 5000,
         members: int = 1,
         set_aside_limit: int = SET_ASIDE_LIMIT,
+        optional: Sequence[str] = (),
     ) -> None:
         self._group = group
         self._topics = topics
+        self._optional = optional
         self._log = log
         self._claim = claim
         self._handle = handle
@@ -76,7 +78,7 @@ class GroupWorker:
         )
 
     async def _run_member(self, number: int, stopping: asyncio.Event) -> None:
-        async with self._log.consume(self._group, self._topics, self._claim) as consumer:
+        async with self._log.consume(self._group, self._topics, self._claim, optional=self._optional) as consumer:
             self._consuming[number] = ConsumerWorker(
                 f"{self._group}-{number + 1}" if number else self._group,
                 consumer,

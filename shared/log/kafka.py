@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
+from shared.log.absences import Absences
 from shared.log.errors import LogError, LogUnavailable
 from shared.log.kafka_consumer import KafkaConsumer
 from shared.log.kafka_producer import Producing
@@ -57,6 +58,7 @@ class KafkaLog:
         self._brokers = brokers
         self._producing = producing
         self._client_id = client_id
+        self._absences = Absences()
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         """Create what is missing and wait until it can be written to."""
@@ -105,10 +107,19 @@ class KafkaLog:
         """Return when all in-sync replicas have the records."""
         await self._producing.append(topic, records)
 
-    def consume(self, group: str, topics: Sequence[str], claim: ClaimPosition) -> AbstractAsyncContextManager[Consumer]:
+    def consume(
+        self, group: str, topics: Sequence[str], claim: ClaimPosition, *, optional: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Consumer]:
         """Join the group."""
         return KafkaConsumer(
-            self._brokers, self._producing, client_id=self._client_id, group=group, names=topics, claim=claim
+            self._brokers,
+            self._producing,
+            client_id=self._client_id,
+            group=group,
+            names=topics,
+            optional=optional,
+            absences=self._absences,
+            claim=claim,
         ).joined()
 
     async def reachable(self) -> bool:

@@ -3,16 +3,23 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from shared.log.absences import Absences
 from shared.log.claims import Claims, Standing
 from shared.log.errors import LogUnavailable
 from shared.log.kafka_member import KafkaMember
@@ -25,6 +32,7 @@ USUAL_BYTES = 16 << 10  # of a record, before any was seen
 BOUNDS_TIMEOUT = timedelta(seconds=5)
 GRACE = timedelta(milliseconds=100)  # aiokafka keeps the time itself, except during a rebalance
 FAILURE_PAUSE = timedelta(milliseconds=100)
+LATEST_MS = 253_402_300_799_000  # the last second that a datetime can hold
 
 Found = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
@@ -40,16 +48,22 @@ class KafkaConsumer:
         client_id: str,
         group: str,
         names: Sequence[str],
+        optional: Sequence[str],
+        absences: Absences,
         claim: ClaimPosition,
     ) -> None:
         self._group = group
+        self._absences = absences
         self._claims = Claims(group, claim=claim, bounds=self._bounds, ready=self._ready)
         self._member = KafkaMember(
             brokers,
             client_id=client_id,
             group=group,
             names=names,
+            optional=optional,
+            absences=absences,
             count_partitions=producing.partitions,
+            find_topics=producing.existing,
             taken=self._claims.take,
             lost=self._claims.drop,
         )
@@ -79,7 +93,9 @@ class KafkaConsumer:
             self._raise_what_is_final()
             left = timedelta(seconds=max(0.0, deadline - monotonic()))
             if self._member.consumer and self._member.settled.is_set():
-                batches = self._batches(await self._drain(self._member.consumer, max_records, max_bytes, left))
+                consumer = self._member.consumer
+                found = await self._drain(consumer, max_records, max_bytes, left)
+                batches = self._batches(found, await self._reached(consumer))
                 if batches:
                     return batches
                 self._member.check()
@@ -100,6 +116,10 @@ class KafkaConsumer:
     def assigned(self) -> frozenset[Partition]:
         """Return the partitions that are being read."""
         return frozenset(self._claims.standings())
+
+    def absent(self) -> frozenset[str]:
+        """Return the optional topics that are not there."""
+        return self._absences.of(self._group)
 
     def stalled(self) -> tuple[str, ...]:
         """Return a line for each partition that stands still, and one for a group that cannot be joined."""
@@ -162,27 +182,44 @@ class KafkaConsumer:
             await asyncio.sleep(FAILURE_PAUSE.total_seconds())
         return {}
 
-    def _batches(self, found: Found) -> list[Batch]:
-        batches = []
-        for where, records in found.items():
-            partition = Partition(where.topic, where.partition)
-            standing = self._claims.standing(partition)
-            if standing and records[-1].offset >= standing.position:
-                batches.append(self._batch(partition, standing, records))
-        return batches
+    async def _reached(self, consumer: AIOKafkaConsumer) -> dict[Standing, int]:
+        """Return where aiokafka reads on: behind what it handed out, and behind what nobody is to see after that.
 
-    def _batch(self, partition: Partition, standing: Standing, records: Sequence[ConsumerRecord]) -> Batch:
+        Transactions leave marks in the log, and what they gave up. A position that waited before them would seem to
+        have missed something once retention has passed them.
+        """
+        reached: dict[Standing, int] = {}
+        with suppress(IllegalStateError, TimeoutError):  # dealt anew meanwhile
+            async with asyncio.timeout(GRACE.total_seconds()):
+                for partition, standing in self._claims.standings().items():
+                    reached[standing] = await consumer.position(TopicPartition(*partition))
+        return reached
+
+    def _batches(self, found: Found, reached: Mapping[Standing, int]) -> list[Batch]:
+        """Return the batches with records; where there are none, those that only pass over something."""
+        batches, passing = [], []
+        for partition, standing in self._claims.standings().items():
+            records = found.get(TopicPartition(*partition), ())
+            if records and records[-1].offset >= standing.position:
+                after = max(records[-1].offset + 1, reached.get(standing, 0))
+                batches.append(self._batch(partition, standing, records, after))
+            elif reached.get(standing, 0) > standing.position:
+                passing.append((partition, standing))
+        return batches or [self._batch(partition, standing, (), reached[standing]) for partition, standing in passing]
+
+    def _batch(self, partition: Partition, standing: Standing, records: Sequence[ConsumerRecord], after: int) -> Batch:
         position = standing.position
-        standing.position = records[-1].offset + 1
+        standing.position = after
         stored = []
         stamp, appended_at = -1, datetime.min.replace(tzinfo=UTC)
         for record in records:
             if record.offset < position:
                 continue
             if record.timestamp != stamp:  # the records of one append share it
-                stamp, appended_at = record.timestamp, datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                stamp, appended_at = record.timestamp, _instant(record.timestamp)
+            value, is_null = record.value or b"", record.value is None
             stored.append(
-                StoredRecord(partition, record.offset, record.key, record.value or b"", record.headers, appended_at)
+                StoredRecord(partition, record.offset, record.key, value, record.headers, appended_at, is_null)
             )
         return Batch(
             group=self._group,
@@ -192,3 +229,8 @@ class KafkaConsumer:
             next_position=standing.position,
             records=tuple(stored),
         )
+
+
+def _instant(milliseconds: int) -> datetime:
+    """Return the instant of a record. A producer may state anything, where the topic lets it."""
+    return datetime.fromtimestamp(min(max(milliseconds, 0), LATEST_MS) / 1000, UTC)

@@ -23,8 +23,10 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
+from shared.log.absences import LOOK_EVERY, Absences
 from shared.log.errors import LogUnavailable, TopicMissing
 from shared.log.records import Partition
+from shared.stopping import wait_for_any
 
 SESSION_TIMEOUT = timedelta(seconds=15)  # after which a member that died in silence is replaced
 HEARTBEAT = timedelta(seconds=1)  # the others learn with it that somebody came or went
@@ -53,7 +55,10 @@ class KafkaMember:
         client_id: str,
         group: str,
         names: Sequence[str],
+        optional: Sequence[str],
+        absences: Absences,
         count_partitions: Callable[[str], Awaitable[int]],
+        find_topics: Callable[[Sequence[str]], Awaitable[frozenset[str]]],
         taken: OnPartitions,
         lost: OnPartitions,
     ) -> None:
@@ -61,7 +66,10 @@ class KafkaMember:
         self._client_id = client_id
         self._group = group
         self._names = tuple(names)
+        self._optional = tuple(optional)
+        self._absences = absences
         self._count_partitions = count_partitions
+        self._find_topics = find_topics
         self._taken = taken
         self._lost = lost
         self._broken = asyncio.Event()
@@ -80,7 +88,7 @@ class KafkaMember:
                 for name in self._names:
                     await self._count_partitions(name)
                 self.missing = None
-                await self._join()
+                await self._join(await self._there())
             except TopicMissing as missing:
                 self.missing = missing
             except (LogUnavailable, KafkaError, OSError, TimeoutError) as error:
@@ -138,7 +146,15 @@ class KafkaMember:
         if self.consumer and partition in self._held:
             self.consumer.pause(TopicPartition(*partition))
 
-    async def _join(self) -> None:
+    async def _there(self) -> frozenset[str]:
+        """Return the optional topics that are there: a subscription to one that is not could create it."""
+        if not self._optional:
+            return frozenset()
+        there = await self._find_topics(self._optional)
+        self._absences.note(self._group, self._optional, there)
+        return there
+
+    async def _join(self, there: frozenset[str]) -> None:
         consumer = AIOKafkaConsumer(
             **self._brokers,
             client_id=self._client_id,
@@ -159,9 +175,13 @@ class KafkaMember:
         )
         self._broken.clear()
         self.consumer = consumer
-        consumer.subscribe(self._names, listener=_Listener(self, consumer))
+        consumer.subscribe((*self._names, *sorted(there)), listener=_Listener(self, consumer))
         await consumer.start()
-        await self._broken.wait()
+        while not self._broken.is_set():
+            await wait_for_any(self._broken, timeout=LOOK_EVERY)
+            with suppress(LogUnavailable):
+                if await self._there() != there:
+                    self._broken.set()
 
     async def _leave(self) -> None:
         consumer = self.consumer

@@ -17,6 +17,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed, UnknownTopicOrPartitionError
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import RecordMetadata
 
 from shared.log.errors import LogError, LogUnavailable, RecordTooLarge, TopicMissing
@@ -66,6 +67,17 @@ class Producing:
                 return len(await _partitions((await self.current()).client, topic))
         except (TimeoutError, KafkaError) as error:
             raise LogUnavailable(f"Kafka does not answer: {error!r}") from error
+
+    async def existing(self, topics: Sequence[str]) -> frozenset[str]:
+        """Return those of the topics that are there and may be seen, without creating any. Raises LogUnavailable."""
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                client = (await self.current()).client
+                request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+                answer = await client.send(client.get_random_node(), request)
+        except (TimeoutError, KafkaError) as error:
+            raise LogUnavailable(f"Kafka does not answer: {error!r}") from error
+        return frozenset(name for code, name, _internal, _partitions in answer.topics if code == 0)
 
     async def current(self) -> AIOKafkaProducer:
         """Return the producer, starting it if there is none. Raises LogUnavailable."""

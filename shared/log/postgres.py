@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.log.absences import Absences
 from shared.log.errors import LogUnavailable, TopicMissing
 from shared.log.placement import check_sizes, place
 from shared.log.postgres_appender import Appender, Row, TopicGone
@@ -45,6 +46,7 @@ class PostgresLog:
         self._appender = appender
         self._append_timeout = append_timeout
         self._topics = Topics(engine, timeout=append_timeout)
+        self._absences = Absences()
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         """Create what is missing."""
@@ -73,9 +75,13 @@ class PostgresLog:
             self._topics.forget(topic)
             raise TopicMissing(topic) from error
 
-    def consume(self, group: str, topics: Sequence[str], claim: ClaimPosition) -> AbstractAsyncContextManager[Consumer]:
+    def consume(
+        self, group: str, topics: Sequence[str], claim: ClaimPosition, *, optional: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Consumer]:
         """Join the group."""
-        return PostgresConsumer(self._engine, self._topics, group, topics, claim).joined()
+        return PostgresConsumer(
+            self._engine, self._topics, group, topics, claim, optional=optional, absences=self._absences
+        ).joined()
 
     async def reachable(self) -> bool:
         """Tell whether the server answers and takes writes."""

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.log.absences import Absences
 from shared.log.claims import Claims, Standing
 from shared.log.errors import LogUnavailable
 from shared.log.postgres_membership import Membership
@@ -54,17 +55,34 @@ class PostgresConsumer:
     """One member of a group."""
 
     def __init__(
-        self, engine: AsyncEngine, topics: Topics, group: str, names: Sequence[str], claim: ClaimPosition
+        self,
+        engine: AsyncEngine,
+        topics: Topics,
+        group: str,
+        names: Sequence[str],
+        claim: ClaimPosition,
+        *,
+        optional: Sequence[str],
+        absences: Absences,
     ) -> None:
         self._engine = engine
         self._topics = topics
         self._group = group
+        self._absences = absences
         self._news = asyncio.Event()  # there may be something to read
         self._next_look = 0.0
         self._first = 0  # which partition the next fetch begins with
         self._claims = Claims(group, claim=claim, bounds=topics.bounds, ready=lambda *_: self._news.set())
         self._membership = Membership(
-            engine, topics, group, names, taken=self._claims.take, lost=self._claims.drop, appended=self._news.set
+            engine,
+            topics,
+            group,
+            names,
+            optional=optional,
+            absences=absences,
+            taken=self._claims.take,
+            lost=self._claims.drop,
+            appended=self._news.set,
         )
         self._logger = structlog.get_logger().bind(group=group)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -108,6 +126,10 @@ class PostgresConsumer:
     def assigned(self) -> frozenset[Partition]:
         """Return the partitions that are being read."""
         return frozenset(self._claims.standings())
+
+    def absent(self) -> frozenset[str]:
+        """Return the optional topics that are not there."""
+        return self._absences.of(self._group)
 
     def stalled(self) -> tuple[str, ...]:
         """Return a line for each partition that stands still."""

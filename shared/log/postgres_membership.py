@@ -13,12 +13,14 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from time import monotonic
 
 import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.ids import derived_id
+from shared.log.absences import LOOK_EVERY, Absences
 from shared.log.errors import LogUnavailable, TopicMissing
 from shared.log.postgres_schema import APPENDED_CHANNEL, MEMBERS_CHANNEL
 from shared.log.postgres_topics import Topics
@@ -57,6 +59,8 @@ class Membership:
         group: str,
         names: Sequence[str],
         *,
+        optional: Sequence[str],
+        absences: Absences,
         taken: OnPartitions,
         lost: OnPartitions,
         appended: Callable[[], None],
@@ -64,7 +68,10 @@ class Membership:
         self._engine = engine
         self._topics = topics
         self._group = group
-        self._names = tuple(names)
+        self._wanted = tuple(names)
+        self._optional = tuple(optional)
+        self._absences = absences
+        self._names = self._wanted  # those that are read: all that are wanted, and the optional ones that are there
         self._taken = taken
         self._lost = lost
         self._appended = appended
@@ -80,7 +87,12 @@ class Membership:
         while True:
             try:
                 async with self._session() as connection:
+                    looked_at = monotonic()
                     while not self._broken.is_set():
+                        if monotonic() >= looked_at + LOOK_EVERY.total_seconds():
+                            if await self._there() != self._names:
+                                break
+                            looked_at = monotonic()
                         self._changed.clear()
                         settled = await self._share(connection)
                         await wait_for_any(self._changed, self._broken, timeout=POLL if settled else RETRY)
@@ -95,9 +107,9 @@ class Membership:
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[asyncpg.Connection]:
         """Take a seat; on the way out everything is let go, in good order if the server still answers."""
-        wanted = [await self._topics.find(name) for name in self._names]
+        self._names = await self._there()
         self.missing = None
-        ids = {str(topic.id) for topic in wanted}
+        ids = {str((await self._topics.find(name)).id) for name in self._names}
 
         def on_appended(*event: object) -> None:
             if not ids.isdisjoint(str(event[-1]).split()):
@@ -131,6 +143,18 @@ class Membership:
                         await connection.execute("SELECT pg_advisory_unlock_all()")
                         await self._announce(connection)
                 connection.terminate()
+
+    async def _there(self) -> tuple[str, ...]:
+        """Return the topics to read now. Raises TopicMissing for one of our own, LogUnavailable."""
+        for name in self._wanted:
+            await self._topics.find(name)
+        there = []
+        for name in self._optional:
+            with suppress(TopicMissing):
+                await self._topics.find(name)
+                there.append(name)
+        self._absences.note(self._group, self._optional, there)
+        return *self._wanted, *there
 
     async def _share(self, connection: asyncpg.Connection) -> bool:
         """Let go, then reach for; tell whether we hold our whole share."""

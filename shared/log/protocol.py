@@ -21,7 +21,8 @@ class Consumer(Protocol):
     """One member of a group, reading its share of the partitions.
 
     A partition is read only after its position was claimed, from that position on, without a gap or a repeat,
-    until `rewind` or until the group gives it to another member.
+    until `rewind` or until the group gives it to another member. Offsets that hold no record for a reader, such as the
+    marks of transactions, are passed over; a batch may consist of nothing else, and then has no records.
     """
 
     async def fetch(self, *, max_records: int, max_bytes: int = FETCH_BYTES, timeout: timedelta) -> list[Batch]:
@@ -40,6 +41,9 @@ class Consumer(Protocol):
 
     def assigned(self) -> frozenset[Partition]:
         """Return the partitions that were claimed and are being read."""
+
+    def absent(self) -> frozenset[str]:
+        """Return the optional topics that are not there."""
 
     def stalled(self) -> tuple[str, ...]:
         """Return a line for each partition that stands still until somebody acts."""
@@ -64,8 +68,13 @@ class EventLog(Protocol):
         (unknown: each record is stored whole or not at all), RecordTooLarge, TopicMissing.
         """
 
-    def consume(self, group: str, topics: Sequence[str], claim: ClaimPosition) -> AbstractAsyncContextManager[Consumer]:
-        """Join the group. Leaving the context leaves the group at once, so that others take over."""
+    def consume(
+        self, group: str, topics: Sequence[str], claim: ClaimPosition, *, optional: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Consumer]:
+        """Join the group. Leaving the context leaves the group at once, so that others take over.
+
+        An `optional` topic, which belongs to somebody else, is read as soon as it is there; nothing here creates it.
+        """
 
     async def reachable(self) -> bool:
         """Tell within two seconds whether an append could succeed now."""

@@ -42,7 +42,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record read back. Offsets grow within a partition; `appended_at` is the log's clock."""
+    """A record read back. Offsets grow within a partition.
+
+    `appended_at` is the log's clock; on Kafka topics of others it may be what the producer says.
+    """
 
     partition: Partition
     offset: int
@@ -50,6 +53,7 @@ class StoredRecord:
     value: bytes
     headers: Headers
     appended_at: datetime
+    is_null: bool = False  # it has no value at all, which `value` shows as an empty one
 
     def header(self, name: str) -> bytes | None:
         """Return the first header of that name."""

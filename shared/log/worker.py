@@ -73,6 +73,7 @@ class ConsumerWorker:
             self.last_progress = monotonic()
             self._metrics.workers_halted.labels(self._name).set(1 if self.halted else 0)
             self._metrics.partitions_stalled.labels(self._name).set(len(self._consumer.stalled()))
+            self._metrics.topics_absent.labels(self._name).set(len(self._consumer.absent()))
             limit = 1 if self._one_by_one else self._max_records
             batches = await self._consumer.fetch(max_records=limit, max_bytes=self._max_bytes, timeout=FETCH_TIMEOUT)
             if batches:
@@ -85,6 +86,8 @@ class ConsumerWorker:
         except Exception as error:  # whatever it is, the partition must move on
             if _passes(error):
                 await self._again(batches, error, stopping)
+            elif not any(batch.records for batch in batches):
+                await self._again(batches, error, stopping)  # there is nothing that could be set aside
             elif (count := _count(batches)) > 1:
                 self._logger.exception("batch.failed", records=count)
                 self._one_by_one = count
@@ -92,11 +95,12 @@ class ConsumerWorker:
             else:
                 await self._put_aside(batches[0], error, stopping)
         else:
-            self._metrics.batch_seconds.labels(self._name).observe(monotonic() - started)
-            self._aside_in_a_row = 0
-            if self.halted:
-                self.halted = None
-                self._logger.warning("worker.resumed")
+            if any(batch.records for batch in batches):
+                self._metrics.batch_seconds.labels(self._name).observe(monotonic() - started)
+                self._aside_in_a_row = 0
+                if self.halted:
+                    self.halted = None
+                    self._logger.warning("worker.resumed")
             await self._moved(batches)
 
     async def _put_aside(self, batch: Batch, reason: Exception, stopping: asyncio.Event) -> None:
@@ -132,8 +136,9 @@ class ConsumerWorker:
         count = _count(batches)
         self._one_by_one = max(0, self._one_by_one - count)
         self._metrics.consumed_records.labels(self._name).inc(count)
-        oldest = min(batch.records[0].appended_at.timestamp() for batch in batches)
-        self._metrics.consumer_lag_seconds.labels(self._name).set(max(0.0, time() - oldest))
+        if count:
+            oldest = min(batch.records[0].appended_at.timestamp() for batch in batches if batch.records)
+            self._metrics.consumer_lag_seconds.labels(self._name).set(max(0.0, time() - oldest))
         await self._consumer.mirror(batches)
 
     async def _again(self, batches: Sequence[Batch], error: Exception, stopping: asyncio.Event) -> None:

@@ -34,6 +34,9 @@ class Metrics:
         self.partitions_stalled = gauge(
             "partitions_stalled", "Partitions that stand still until somebody acts; the log names them.", "worker"
         )
+        self.topics_absent = gauge(
+            "topics_absent", "Topics of others that a worker would read and that are not there.", "worker"
+        )
         self.records_set_aside = counter(
             "records_set_aside", "Records that broke their handler and were kept with the reason.", "worker"
         )
@@ -53,6 +56,7 @@ class Metrics:
         self.events_accepted = counter("events_accepted", "Events answered with success.", "source")
         self.requests_refused = counter("requests_refused", "Requests answered with an error.", "reason")
         self.events_rejected = counter("events_rejected", "Events kept in events.rejected.", "reason")
+        self.tombstones_passed = counter("tombstones_passed", "Records without a value that were passed over.")
         self.rejections_replayed = counter("rejections_replayed", "Rejections appended once more to their topic.")
         self.requests_in_flight = gauge("requests_in_flight", "Requests that wait for the log now.")
         self.bytes_in_flight = gauge("bytes_in_flight", "Bytes of requests' bodies held now.")
