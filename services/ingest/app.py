@@ -15,6 +15,7 @@ from services.ingest.erasing import Erasing
 from services.ingest.handlers import Understanding
 from services.ingest.identifying import Identifying
 from services.ingest.intake.fields import Limits
+from services.ingest.intake.record import OWN_TOPICS
 from services.ingest.keeping import Keeping
 from services.ingest.merge_routes import create_merge_routes
 from services.ingest.reception import Reception
@@ -74,6 +75,8 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         ),
         watch=Watch(honeypot_paths=settings.honeypot_paths, user_agents=settings.bot_user_agents),
         slice_events=settings.understand_events,
+        clock=platform.clock,
+        kinds={**OWN_TOPICS, **dict(settings.extra_topics)},
         mapping_of=directory.mapping_of,
     )
     worker = understanding_worker(platform, understanding=understanding, positions=positions, settings=settings)
@@ -84,6 +87,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         rejections=rejections,
         replays=replays,
         topics=TOPICS,
+        foreign=dict(settings.extra_topics),
         per_second=settings.replay_rate,
         keep=settings.rejected_retention,
         metrics=platform.metrics,

@@ -70,5 +70,6 @@ def _keep(record: StoredRecord, message: str) -> Record:
         partition=record.partition.number,
         offset=record.offset,
         appended_at=record.appended_at,
+        now=record.appended_at,
     )
     return pack_rejection(Rejection(Reason.UNPROCESSABLE, message[:1000], record.value), origin, headers)

@@ -6,7 +6,7 @@ the same ids; under another contact only if the first one was merged into it mea
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.rejection import Reason, Rejection
@@ -14,9 +14,20 @@ from services.ingest.domain.suspicion import Watch
 from services.ingest.domain.understanding import touch_of
 from services.ingest.identifying import Identifying
 from services.ingest.intake.fields import Limits
-from services.ingest.intake.record import UNKEPT, MappingOf, origin_of, read_record, text_headers, unmapped
+from services.ingest.intake.record import (
+    OWN_TOPICS,
+    UNKEPT,
+    MappingOf,
+    is_tombstone,
+    origin_of,
+    read_record,
+    text_headers,
+    unmapped,
+)
 from services.ingest.packing import pack_rejection, pack_touches
+from shared.clock import Clock, utc_now
 from shared.events.topics import TopicName
+from shared.events.touch import SourceKind
 from shared.log.protocol import EventLog
 from shared.log.records import Batch, Record, StoredRecord
 from shared.postgres.positions import Positions
@@ -26,7 +37,7 @@ EVENTS_BETWEEN_BREATHS = 200  # then whoever waits for an answer over HTTP has a
 
 
 class Understanding:
-    """Handles batches of `events.web` and `events.campaign`."""
+    """Handles batches of `events.web` and `events.campaign`, and of topics of others."""
 
     def __init__(
         self,
@@ -38,6 +49,8 @@ class Understanding:
         limits: Limits,
         watch: Watch,
         slice_events: int,
+        clock: Clock = utc_now,
+        kinds: Mapping[str, SourceKind] = OWN_TOPICS,
         mapping_of: MappingOf = unmapped,
     ) -> None:
         self._log = log
@@ -47,6 +60,8 @@ class Understanding:
         self._limits = limits
         self._watch = watch
         self._slice_events = slice_events
+        self._clock = clock
+        self._kinds = kinds
         self._mapping_of = mapping_of
 
     async def handle(self, batches: Sequence[Batch]) -> None:
@@ -56,7 +71,10 @@ class Understanding:
         breath = 0
         for record in _as_they_came(batches):
             headers = text_headers(record.headers)
-            origin = _origin(record, headers)
+            if is_tombstone(headers, is_null=record.is_null):
+                self._metrics.tombstones_passed.inc()
+                continue
+            origin = self._origin(record, headers)
             for item in read_record(record.value, headers, origin, self._limits, mapping_of=self._mapping_of):
                 if isinstance(item, Rejection):
                     rejections.append((item.reason, pack_rejection(item, origin, headers)))
@@ -78,7 +96,7 @@ class Understanding:
         """Keep the single record of the batch as unprocessable and move past it."""
         for record in batch.records:
             headers = text_headers(record.headers)
-            origin = _origin(record, headers)
+            origin = self._origin(record, headers)
             if origin.requires_consent:  # the error may quote the event
                 rejection = Rejection(Reason.UNPROCESSABLE, f"{type(error).__name__}. {UNKEPT}", b"")
             else:
@@ -107,17 +125,18 @@ class Understanding:
         for reason, _ in rejections:
             self._metrics.events_rejected.labels(reason).inc()
 
+    def _origin(self, record: StoredRecord, headers: Mapping[str, str]) -> Origin:
+        return origin_of(
+            headers,
+            topic=record.partition.topic,
+            partition=record.partition.number,
+            offset=record.offset,
+            appended_at=record.appended_at,
+            now=self._clock(),
+            kinds=self._kinds,
+        )
+
 
 def _as_they_came(batches: Sequence[Batch]) -> list[StoredRecord]:
     """Return the records of all partitions by time: who says who they are is known before others tell of them."""
     return sorted((record for batch in batches for record in batch.records), key=lambda record: record.appended_at)
-
-
-def _origin(record: StoredRecord, headers: dict[str, str]) -> Origin:
-    return origin_of(
-        headers,
-        topic=record.partition.topic,
-        partition=record.partition.number,
-        offset=record.offset,
-        appended_at=record.appended_at,
-    )

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from services.ingest.domain.event import Origin
 from services.ingest.domain.rejection import Rejection
-from services.ingest.intake.record import DISABLED_HEADER, RECEIVED_AT_HEADER, SOURCE_HEADER, TRACE_HEADER
+from services.ingest.intake.record import DISABLED_HEADER, RECEIVED_AT_HEADER, TRACE_HEADER
 from shared.events.rejected import ATTEMPT_HEADER, MAX_ATTEMPTS, PLACE_HEADER, Place, encode_rejected, reject
 from shared.events.touch import Touch, encode_touches, touches_partition
 from shared.log.records import Headers, Record
@@ -78,8 +78,8 @@ def pack_replay(row: Row[Any], *, partition: int | None) -> Record:
     headers = msgspec.json.decode(row.headers, type=dict[str, str])
     headers.pop(DISABLED_HEADER, None)  # whoever replays it wants it
     headers |= {PLACE_HEADER: str(place), ATTEMPT_HEADER: str(min(row.replays + 1, MAX_ATTEMPTS))}
-    if row.source:  # ingest's own: what the record was read as, even where its headers did not say it
-        headers |= {SOURCE_HEADER: row.source, RECEIVED_AT_HEADER: row.received_at.isoformat(timespec="microseconds")}
+    if row.source:  # ingest's own: when the record was received, even where its headers did not say it
+        headers[RECEIVED_AT_HEADER] = row.received_at.isoformat(timespec="microseconds")
     return Record(
         value=row.before + row.original + row.after,
         headers=tuple((name, value.encode()) for name, value in headers.items()),

@@ -1,4 +1,4 @@
-"""Replaying: what was rejected is appended once more to the topic that it came from.
+"""Replaying: what was rejected is appended once more, to the topic that it came from or to the one of its kind.
 
 A slice is appended first and noted in the transaction that chose it. Killed between the two, the slice is appended
 again by whoever goes on, under the same places, so it counts once. One process replays at a time, at the rate of the
@@ -7,7 +7,7 @@ settings, and each remembers in the database where it stands.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
 from shared.clock import Clock
 from shared.events.topics import TopicName
+from shared.events.touch import SourceKind
 from shared.log.errors import LogUnavailable, TopicMissing
 from shared.log.protocol import EventLog
 from shared.log.records import Record
@@ -29,6 +30,10 @@ from shared.telemetry.metrics import Metrics
 
 # Partitioned by contact: what comes from one of their partitions goes back there.
 KEYED = frozenset({TopicName.TOUCHES, TopicName.CONTACTS, TopicName.HANDOFFS, TopicName.FEEDBACK})
+
+# Where what others have on topics of their own is replayed to: their other readers are not to see it twice.
+_OF_KIND: Mapping[SourceKind, str] = {"web": TopicName.EVENTS_WEB, "campaign": TopicName.EVENTS_CAMPAIGN}
+NOTHING_FOREIGN: Mapping[str, SourceKind] = {}
 
 SLICE = 200  # rejections in one transaction
 SLICE_BYTES = 4 << 20
@@ -49,6 +54,7 @@ class Replaying:
         rejections: RejectionStore,
         replays: ReplayStore,
         topics: Collection[str],
+        foreign: Mapping[str, SourceKind] = NOTHING_FOREIGN,
         per_second: int,
         keep: timedelta,
         metrics: Metrics,
@@ -58,7 +64,8 @@ class Replaying:
         self._log = log
         self._rejections = rejections
         self._replays = replays
-        self._topics = frozenset(topics) | KEYED
+        self._destinations = {topic: topic for topic in (*topics, *KEYED)}
+        self._destinations |= {topic: _OF_KIND[kind] for topic, kind in foreign.items()}
         self._per_second = per_second
         self._keep = keep
         self._metrics = metrics
@@ -68,7 +75,7 @@ class Replaying:
 
     def can(self, row: Row[Any]) -> bool:
         """Tell whether the rejection can be replayed: it is whole, and its topic is one that is read."""
-        return not row.incomplete and row.topic in self._topics
+        return not row.incomplete and row.topic in self._destinations
 
     def announce(self) -> None:
         """Tell the worker that something was asked for."""
@@ -138,7 +145,7 @@ class Replaying:
         """Append the rejections; return those whose topic is there."""
         by_topic: dict[str, list[Row[Any]]] = defaultdict(list)
         for row in rows:
-            by_topic[row.topic].append(row)
+            by_topic[self._destinations[row.topic]].append(row)
         appended: list[Row[Any]] = []
         for topic, group in by_topic.items():
             try:
@@ -152,5 +159,5 @@ class Replaying:
                 await self._log.append(topic, records)
             except TopicMissing as missing:
                 self._logger.warning("replay.skips", reason=str(missing))
-                appended = [row for row in appended if row.topic != topic]
+                appended = [row for row in appended if self._destinations[row.topic] != topic]
         return appended

@@ -1,10 +1,40 @@
 """Settings of ingest."""
 
+import re
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
+from shared.events.topics import TopicName
+from shared.events.touch import SourceKind
 from shared.settings import Duration, Listed, SharedSettings
+
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
+_OWN = frozenset(TopicName)
+
+
+def _extra_topics(value: object) -> object:
+    """Read `name=kind,name=kind`. Raises ValueError that says what is wrong."""
+    pairs: dict[str, str] = {}
+    if not isinstance(value, str):
+        return value
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        name, _, kind = (piece.strip() for piece in part.partition("="))
+        if not _TOPIC.fullmatch(name):
+            raise ValueError(f"{part!r} begins with no name of a topic; write name=web or name=campaign")
+        if kind not in {"web", "campaign"}:
+            raise ValueError(f"{part!r} has no kind; write {name}=web or {name}=campaign")
+        if name in _OWN:
+            raise ValueError(f"{name} is Tandem's own topic; leave it out")
+        if name in pairs:
+            raise ValueError(f"{name} is named twice")
+        pairs[name] = kind
+    return tuple(pairs.items())
+
+
+ExtraTopics = Annotated[tuple[tuple[str, SourceKind], ...], NoDecode, BeforeValidator(_extra_topics)]
 
 
 class IngestSettings(SharedSettings):
@@ -96,6 +126,10 @@ class IngestSettings(SharedSettings):
     )
     replay_rate: int = Field(
         default=500, ge=1, le=100_000, description="Rejections replayed in a second, by all processes together."
+    )
+    extra_topics: ExtraTopics = Field(
+        default=(),
+        description="Topics of others to read too, with the kind of source, as shop.orders=web,mails=campaign.",
     )
     placeholder_ids: Listed = Field(
         default=(),

@@ -47,6 +47,7 @@ def understanding_worker(
         metrics=platform.metrics,
         members=settings.understand_members,
         set_aside_limit=platform.set_aside_limit,
+        optional=tuple(dict(settings.extra_topics)),
     )
 
 

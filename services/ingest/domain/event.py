@@ -17,8 +17,10 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     partition: int
     offset: int
     source: str
+    is_named: bool = True  # whether the record says its source; else a CloudEvent in it may
     kind: SourceKind
     received_at: datetime
+    as_of: datetime | None = None  # when to decide upon it, where it was received too long ago for that
     traceparent: str | None = None
     requires_consent: str = ""  # the purpose that each event has to carry consent for
     item: int | None = None  # of a record that was one item of another, and is replayed alone
@@ -47,4 +49,5 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     page: dict[str, Any] = {}
     campaign: dict[str, Any] = {}
     user_agent: str = ""  # of the person's browser or app, as the event tells it; never that of the connection
+    source: str = ""  # where the event says it, and its record does not
     consent: dict[str, Any] = {}  # what the context says of it

@@ -6,6 +6,13 @@ import msgspec
 
 from shared.events.touch import SourceKind
 
+MAX_NAME_CHARACTERS = 200
+
+
+def clean_source(stated: str) -> str:
+    """Return the name of a source as another producer gives it; "" where that is none."""
+    return stated.replace("\0", "").strip()[:MAX_NAME_CHARACTERS]
+
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """What a source may send; None leaves it to the settings."""

@@ -30,20 +30,21 @@ def touch_of(event: Event, origin: Origin, person: Person, *, sign: Sign | None 
         title = scalar_text(properties.get("title") or page.get("title"))
         referrer = scalar_text(properties.get("referrer") or page.get("referrer"))
     account_traits = _account_traits(event)
+    source = event.source or origin.source
     return Touch(
-        id=touch_id(origin.source, event.message_id),
+        id=touch_id(source, event.message_id),
         contact_id=person.contact_id,
-        source=origin.source,
+        source=source,
         kind=origin.kind,
         type=event.type,
         name=event.name,
         occurred_at=event.occurred_at,
-        received_at=origin.received_at,
+        received_at=origin.as_of or origin.received_at,
         url=url,
         path=path,
         title=title,
         referrer=referrer,
-        campaign=_campaign(event, origin, url),
+        campaign=_campaign(event, source, url),
         properties=properties,
         aliases=person.aliases,
         traits=_NOTHING if event.type is TouchType.GROUP else event.traits,
@@ -63,7 +64,7 @@ def _account_traits(event: Event) -> dict[str, Any]:
     return {"name": company} if company and isinstance(company, str) else _NOTHING
 
 
-def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
+def _campaign(event: Event, source: str, url: str) -> Campaign | None:
     """Return what brought the contact: as the SDK says, else by the link's utm parameters, else the mail's own name."""
     if event.campaign:
         found = Campaign(**{field: scalar_text(event.campaign.get(field)) for field in Campaign.__struct_fields__})
@@ -84,7 +85,7 @@ def _campaign(event: Event, origin: Origin, url: str) -> Campaign | None:
     if not ("campaign_name" in properties or "campaign_id" in properties):
         return None
     if name := scalar_text(properties.get("campaign_name") or properties.get("campaign_id")):
-        return Campaign(name=name, source=origin.source, medium="email" if event.name.startswith("Email ") else "")
+        return Campaign(name=name, source=source, medium="email" if event.name.startswith("Email ") else "")
     return None
 
 

@@ -17,6 +17,7 @@ from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.identifiers import Names, read_email, read_identifier
 from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.domain.scalars import scalar_text
+from services.ingest.domain.source import clean_source
 from services.ingest.intake.fields import NO_CONTEXT, TYPES, Fields, Limits, event_of
 from services.ingest.intake.payload import check, check_size, decode
 from shared.events.touch import TouchType
@@ -109,7 +110,7 @@ def _event(attributes: Attributes, raw: bytes, origin: Origin, limits: Limits) -
     properties = fields.properties
     if properties is None:
         properties = {key: value for key, value in data.items() if key not in _STRUCTURE}
-    return event_of(
+    event = event_of(
         msgspec.structs.replace(
             fields,
             event=fields.event if scalar_text(fields.event).strip() else attributes.type,
@@ -124,6 +125,7 @@ def _event(attributes: Attributes, raw: bytes, origin: Origin, limits: Limits) -
         limits=limits,
         fallback=_names_beside(data, attributes, fields),
     )
+    return event if origin.is_named else msgspec.structs.replace(event, source=clean_source(attributes.source))
 
 
 def _names_beside(data: dict[str, Any], attributes: Attributes, fields: Fields) -> Names:

@@ -2,20 +2,23 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from services.ingest.domain.consent import consents
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.instants import read_instant
 from services.ingest.domain.rejection import Reason, Refused, Rejection
+from services.ingest.domain.source import clean_source
 from services.ingest.intake import cloudevents, posthog, segment, snowplow
 from services.ingest.intake.fields import TYPES, Limits
 from services.ingest.intake.hooks.providers import HOOKS, Provider
 from services.ingest.intake.hooks.reading import Reading
-from services.ingest.intake.payload import repaired
+from services.ingest.intake.payload import check_size, repaired
 from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, Place, read_attempt, read_place
 from shared.events.topics import TopicName
+from shared.events.touch import SourceKind
 
 SOURCE_HEADER = "tandem-source"
 KIND_HEADER = "tandem-kind"
@@ -28,8 +31,14 @@ QUERY_HEADER = "tandem-query"  # where a query string goes with the body
 USER_AGENT_HEADER = "tandem-user-agent"  # of the request, where it may be the person's own
 TRACE_HEADER = "traceparent"
 
-FOREIGN_SOURCE = "kafka"  # of records that another producer wrote without saying who it is
-MAX_SOURCE_CHARACTERS = 200
+# The topics of events that are Tandem's own, each with the kind of source that it is for.
+OWN_TOPICS: Mapping[str, SourceKind] = {TopicName.EVENTS_WEB: "web", TopicName.EVENTS_CAMPAIGN: "campaign"}
+
+FOREIGN_SOURCE = "kafka"  # of records that another producer wrote there without saying who it is
+MAX_RECORD_BYTES = 4 << 20  # as on Tandem's own topics; those of others may take more
+MOST_AHEAD = timedelta(minutes=5)  # of the clocks of two machines
+LONG_AGO = timedelta(days=30)  # a decision as of then would find all that came since undecayed
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before this no clock was set
 UNKEPT = "Its source requires consent, so its bytes are not kept."
 
 HOOK_PREFIX = "hook."
@@ -85,26 +94,50 @@ def text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     """Return the headers as text by lower-case name, the first of each."""
     texts: dict[str, str] = {}
     for name, value in headers:
-        texts.setdefault(name.lower(), value.decode("utf-8", "replace") if value else "")
+        # What is no UTF-8 stays apart from everything else: an id may be among it.
+        texts.setdefault(name.lower(), value.decode("utf-8", "backslashreplace") if value else "")
     return texts
 
 
-def origin_of(headers: Mapping[str, str], *, topic: str, partition: int, offset: int, appended_at: datetime) -> Origin:
-    """Return where the record came from; where its headers do not say it, the log does."""
+def is_tombstone(headers: Mapping[str, str], *, is_null: bool) -> bool:
+    """Tell whether a record says nothing but that its key is gone. A CloudEvent without data has no value, too."""
+    return is_null and not any(name.startswith("ce_") for name in headers)
+
+
+def origin_of(
+    headers: Mapping[str, str],
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    appended_at: datetime,
+    now: datetime,
+    kinds: Mapping[str, SourceKind] = OWN_TOPICS,
+) -> Origin:
+    """Return where the record came from; where its headers do not say it, the log does.
+
+    Anybody who may write to the topic may write these headers. They can say nothing that a record of the same producer
+    could not be anyway: a time is believed only where it can be true, a place only where a replay could have put it.
+    """
+    stood_at = Place(topic, partition, offset)
+    replayed = _replayed_from(headers, stood_at, kinds)
+    place = replayed or stood_at
     kind = headers.get(KIND_HEADER)
     if kind not in {"web", "campaign"}:
-        kind = "campaign" if topic == TopicName.EVENTS_CAMPAIGN else "web"
-    source = headers.get(SOURCE_HEADER, "").replace("\0", "").strip()[:MAX_SOURCE_CHARACTERS]
-    place = read_place(headers.get(PLACE_HEADER)) or Place(topic, partition, offset)
+        kind = kinds.get(place.topic, "web")
+    source = clean_source(headers.get(SOURCE_HEADER, ""))
+    received_at = _received_at(headers.get(RECEIVED_AT_HEADER), appended_at, now)
     return Origin(
         topic=place.topic,
         partition=place.partition,
         offset=place.offset,
         item=place.item,
-        attempt=read_attempt(headers.get(ATTEMPT_HEADER)),
-        source=source or FOREIGN_SOURCE,
+        attempt=read_attempt(headers.get(ATTEMPT_HEADER)) if replayed else 0,
+        source=source or (place.topic if place.topic in kinds.keys() - OWN_TOPICS.keys() else FOREIGN_SOURCE),
+        is_named=bool(source),
         kind="campaign" if kind == "campaign" else "web",
-        received_at=_received_at(headers.get(RECEIVED_AT_HEADER), appended_at),
+        received_at=received_at,
+        as_of=now if received_at < now - LONG_AGO else None,
         traceparent=read_traceparent(headers.get(TRACE_HEADER, "")),
         requires_consent=headers.get(CONSENT_HEADER, ""),
     )
@@ -140,8 +173,9 @@ def _read_items(
 ) -> list[Event | Rejection]:
     if DISABLED_HEADER in headers:
         return [Rejection(Reason.SOURCE_DISABLED, "Its source was disabled. Replay it to have it count.", value)]
-    body = repaired(value)
     try:
+        check_size(len(value), MAX_RECORD_BYTES)
+        body = repaired(value)
         intake = _intake_of(body, headers)
         if not intake.startswith(HOOK_PREFIX):
             return _read_protocol(intake, body, headers, origin, limits)
@@ -209,10 +243,26 @@ def _looks_like(body: bytes) -> Intake:
     return Intake.SEGMENT_BATCH if "batch" in keys else Intake.SEGMENT_CALL
 
 
-def _received_at(stated: str | None, appended_at: datetime) -> datetime:
-    if stated is None:
-        return appended_at.astimezone(UTC)
-    try:
-        return read_instant(stated)
-    except Refused:
-        return appended_at.astimezone(UTC)
+def _replayed_from(headers: Mapping[str, str], stood_at: Place, kinds: Mapping[str, SourceKind]) -> Place | None:
+    """Return where a replayed record first stood.
+
+    Replays are written to Tandem's own topics, and after what they repeat. A place on a topic that is not read here
+    would have what is rejected now replayed to that topic, where whoever wrote this may not write.
+    """
+    place = read_place(headers.get(PLACE_HEADER))
+    if place is None or stood_at.topic in kinds.keys() - OWN_TOPICS.keys():
+        return None
+    if place.topic != stood_at.topic and place.topic not in kinds:
+        return None
+    same = (place.topic, place.partition) == (stood_at.topic, stood_at.partition)
+    return None if same and place.offset >= stood_at.offset else place
+
+
+def _received_at(stated: str | None, appended_at: datetime, now: datetime) -> datetime:
+    """Return when the record was received: as stated, else when it was appended, else now."""
+    claims: list[datetime] = []
+    if stated is not None:
+        with suppress(Refused):
+            claims.append(read_instant(stated))
+    claims.append(appended_at.astimezone(UTC))
+    return next((claim for claim in claims if EARLIEST <= claim <= now + MOST_AHEAD), now)

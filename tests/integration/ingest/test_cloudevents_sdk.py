@@ -60,7 +60,7 @@ async def test_on_the_log(ingest: Ingest) -> None:
 
     assert (len(touches), len({touch.id for touch in touches})) == (2, 1)
     assert {(touch.source, touch.kind, touch.name, touch.occurred_at) for touch in touches} == {
-        ("kafka", "campaign", "com.acme.signed-up", NOON)
+        ("/crm/€", "campaign", "com.acme.signed-up", NOON)
     }
 
 

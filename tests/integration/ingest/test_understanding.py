@@ -109,7 +109,7 @@ async def test_another_producer(ingest: Ingest, form: Any) -> None:
     )
     touches = await ingest.understand()
 
-    assert {(touch.source, touch.name) for touch in touches} == {("kafka", "signed-up"), ("legacy", "")}
+    assert {(touch.source, touch.name) for touch in touches} == {("/crm", "signed-up"), ("legacy", "")}
     assert len({touch.contact_id for touch in touches}) == 1
     assert [(one.reason, one.original) for one in await ingest.rejected()] == [
         ("invalid_json", b"neither"),

@@ -15,11 +15,16 @@ LIMITS = Limits(max_event_bytes=65_536, allowed_skew=timedelta(minutes=5))
 
 
 def read(
-    value: bytes, headers: Mapping[str, str] | None = None, *, topic: str = "events.web", limits: Limits = LIMITS
+    value: bytes,
+    headers: Mapping[str, str] | None = None,
+    *,
+    topic: str = "events.web",
+    offset: int = 7,
+    limits: Limits = LIMITS,
 ) -> list[Event | Rejection]:
-    """Read the record `events.web/3@7`."""
+    """Read the record `events.web/3@7`, unless it stands elsewhere."""
     headers = headers or {}
-    origin = origin_of(headers, topic=topic, partition=3, offset=7, appended_at=RECEIVED_AT)
+    origin = origin_of(headers, topic=topic, partition=3, offset=offset, appended_at=RECEIVED_AT, now=RECEIVED_AT)
     return read_record(value, headers, origin, limits)
 
 

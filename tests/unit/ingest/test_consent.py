@@ -88,7 +88,7 @@ def test_a_neighbour_that_is_not_understood() -> None:
 def test_headers_of_what_is_rejected() -> None:
     """Attributes in headers can name people: only our own headers are kept."""
     headers = {"tandem-consent": "marketing", "ce_email": "ada@acme.example", "ce_id": "1"}
-    origin = origin_of(headers, topic="events.web", partition=0, offset=1, appended_at=RECEIVED_AT)
+    origin = origin_of(headers, topic="events.web", partition=0, offset=1, appended_at=RECEIVED_AT, now=RECEIVED_AT)
     record = pack_rejection(Rejection(Reason.NO_CONSENT, "", b"", 0), origin, headers)
 
     assert dict(decode_rejected(record.value).headers) == {"tandem-consent": "marketing"}

@@ -32,7 +32,7 @@ intakes = st.none() | st.sampled_from([str(intake) for intake in Intake]) | st.t
 @pytest.mark.parametrize("body", [PAGE, {"batch": [PAGE]}, CLOUD_EVENT, [CLOUD_EVENT]])
 def test_a_record_by_another_producer(body: Any) -> None:
     """Its form is told by its bytes, its source is `kafka`, and it was received when it was appended."""
-    origin = origin_of({}, topic="events.campaign", partition=0, offset=0, appended_at=RECEIVED_AT)
+    origin = origin_of({}, topic="events.campaign", partition=0, offset=0, appended_at=RECEIVED_AT, now=RECEIVED_AT)
     (event,) = read(json.dumps(body).encode())
 
     assert isinstance(event, Event)
@@ -52,7 +52,7 @@ def test_headers_of_our_own() -> None:
             ("tandem-source", b"second"),
         ]
     )
-    origin = origin_of(headers, topic="events.web", partition=0, offset=0, appended_at=RECEIVED_AT)
+    origin = origin_of(headers, topic="events.web", partition=0, offset=0, appended_at=RECEIVED_AT, now=RECEIVED_AT)
 
     assert (origin.source, origin.kind, origin.traceparent) == ("website", "campaign", trace)
     assert origin.received_at == datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
@@ -68,7 +68,7 @@ def test_headers_that_lie() -> None:
             ("traceparent", b"00-zz"),
         ]
     )
-    origin = origin_of(headers, topic="events.web", partition=0, offset=0, appended_at=RECEIVED_AT)
+    origin = origin_of(headers, topic="events.web", partition=0, offset=0, appended_at=RECEIVED_AT, now=RECEIVED_AT)
 
     assert (origin.source, origin.kind, origin.received_at, origin.traceparent) == ("kafka", "web", RECEIVED_AT, None)
 

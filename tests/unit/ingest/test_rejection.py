@@ -12,7 +12,7 @@ from shared.log.placement import MAX_RECORD_BYTES, record_bytes
 from tests.unit.ingest.reading import RECEIVED_AT
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "events.md"
-ORIGIN = origin_of({}, topic="events.web", partition=1, offset=2, appended_at=RECEIVED_AT)
+ORIGIN = origin_of({}, topic="events.web", partition=1, offset=2, appended_at=RECEIVED_AT, now=RECEIVED_AT)
 
 
 def test_reasons_in_the_document() -> None:

@@ -29,16 +29,19 @@ SNOWPLOW = {"tandem-intake": "snowplow.payload", "tandem-query": "page=Over", "t
 CLOUDEVENTS = {"tandem-intake": "cloudevents.batch", "tandem-source": "website"}
 
 
-def kept(value: bytes, headers: dict[str, str]) -> list[Rejected]:
+def kept(value: bytes, headers: dict[str, str], *, offset: int = 7) -> list[Rejected]:
     """Return what is kept of a record whose items are all refused."""
-    rejections = read(value, headers, limits=STRICT)
+    rejections = read(value, headers, offset=offset, limits=STRICT)
     assert all(isinstance(rejection, Rejection) for rejection in rejections)
     return [as_kept(rejection, headers) for rejection in rejections if isinstance(rejection, Rejection)]
 
 
 def as_kept(rejection: Rejection, headers: dict[str, str]) -> Rejected:
-    """Return what is kept of a rejection in a record with these headers."""
-    origin = origin_of(headers, topic="events.web", partition=3, offset=7, appended_at=RECEIVED_AT)
+    """Return what is kept of a rejection in a record with these headers, which stands behind what it repeats."""
+    offset = 99 if "tandem-place" in headers else 7
+    origin = origin_of(
+        headers, topic="events.web", partition=3, offset=offset, appended_at=RECEIVED_AT, now=RECEIVED_AT
+    )
     return decode_rejected(pack_rejection(rejection, origin, headers).value)
 
 
@@ -79,7 +82,7 @@ def test_an_item_of_a_batch(items: list[Any], shared: dict[str, Any]) -> None:
     whole = read(value, SEGMENT)
     for first, rejected in zip(whole, kept(value, SEGMENT), strict=True):
         replayed, headers = again(rejected)
-        (second,) = read(replayed, headers)
+        (second,) = read(replayed, headers, offset=99)
 
         if isinstance(first, Rejection):  # its index is 0 now; its place is what tells which one it was
             assert isinstance(second, Rejection)
@@ -100,7 +103,7 @@ def test_an_item_of_a_batch_of_cloudevents() -> None:
     for event, rejected in zip(read(value, CLOUDEVENTS), kept(value, CLOUDEVENTS), strict=True):
         replayed, headers = again(rejected)
 
-        assert read(replayed, headers) == [event]
+        assert read(replayed, headers, offset=99) == [event]
 
 
 CAPTURED = [{"event": "x", "distinct_id": "u", "timestamp": "2026-03-01T08:00:00Z"}] * 2
@@ -124,14 +127,14 @@ def test_an_item_of_another_protocol(body: Any, headers: dict[str, str]) -> None
     for event, rejected in zip(read(value, headers), kept(value, headers), strict=True):
         replayed, more = again(rejected)
 
-        assert read(replayed, more) == [event]
+        assert read(replayed, more, offset=99) == [event]
 
 
 def test_what_fails_again_is_the_same_rejection() -> None:
     """Its id and place stay those of the first time; the attempt is told."""
     (first, second) = kept(b'{"batch": [{"type": "page"}, {"type": "page"}]}', SEGMENT)
     value, headers = again(second, attempt=2)
-    (back,) = kept(value, headers)
+    (back,) = kept(value, headers, offset=99)
 
     assert (back.id, back.place(), back.attempt) == (second.id, second.place(), 2)
     assert first.id != second.id
@@ -141,7 +144,7 @@ def test_a_record_that_comes_back_whole() -> None:
     """A replayed item that cannot even be told apart is that item's rejection still."""
     (item,) = kept(b'{"batch": [{"type": "page"}]}', SEGMENT)
     _, headers = again(item)
-    origin = origin_of(headers, topic="events.web", partition=0, offset=99, appended_at=RECEIVED_AT)
+    origin = origin_of(headers, topic="events.web", partition=0, offset=99, appended_at=RECEIVED_AT, now=RECEIVED_AT)
     (broken,) = read(b"}", headers)
     assert isinstance(broken, Rejection)
 

@@ -138,7 +138,7 @@ def test_honeypots(told: Event, *, is_machine: bool) -> None:
 def test_a_touch_of_a_machine() -> None:
     """It is kept whole, with the reason; an opt-out is an opt-out whoever asked for it."""
     person = Person(contact_id("user", "u"), (Alias("user", "u"),))
-    origin = origin_of({}, topic="events.web", partition=0, offset=0, appended_at=RECEIVED_AT)
+    origin = origin_of({}, topic="events.web", partition=0, offset=0, appended_at=RECEIVED_AT, now=RECEIVED_AT)
     told = event("track", "Unsubscribed", agent="curl/8")
     touch = touch_of(told, origin, person, sign=Watch().sign_of(told))
 

@@ -20,7 +20,12 @@ from tests.unit.ingest.test_record import calls
 
 ADA = Person(contact_id("user", "ada"), (Alias("user", "ada"),))
 ORIGIN = origin_of(
-    {"tandem-source": "website"}, topic="events.campaign", partition=0, offset=0, appended_at=RECEIVED_AT
+    {"tandem-source": "website"},
+    topic="events.campaign",
+    partition=0,
+    offset=0,
+    appended_at=RECEIVED_AT,
+    now=RECEIVED_AT,
 )
 
 

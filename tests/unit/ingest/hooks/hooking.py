@@ -28,7 +28,9 @@ def read_hook(
         "tandem-intake": hook_intake(provider),
         "content-type": content_type,
     }
-    origin = origin_of(headers, topic="events.campaign", partition=3, offset=7, appended_at=RECEIVED_AT)
+    origin = origin_of(
+        headers, topic="events.campaign", partition=3, offset=7, appended_at=RECEIVED_AT, now=RECEIVED_AT
+    )
     return read_record(value, headers, origin, LIMITS, mapping_of={SOURCE: mapping}.__getitem__)
 
 
