@@ -102,12 +102,13 @@ class IngestSettings(SharedSettings):
         le=timedelta(days=1),
         description="How far ahead of its receipt an event may claim to have happened; beyond, its receipt counts.",
     )
-    understand_members: int = Field(
-        default=2,
+    understand_members: int | None = Field(
+        default=None,
         ge=0,
         le=16,
-        description="Members of its consumer group that a process is: one computes while another waits for the log. "
-        "0: the process only accepts; others have to understand.",
+        description="Members of its consumer group that a process is: one computes while another waits for the log."
+        " Unless given, 2 on Kafka and 1 on the log in PostgreSQL, which wakes all of them at each append."
+        " 0: the process only accepts; others have to understand.",
     )
     understand_events: int = Field(
         default=5_000, ge=1, le=50_000, description="Events whose aliases are looked up in one transaction."

@@ -15,7 +15,7 @@ from services.ingest.keeping import Keeping
 from services.ingest.settings import IngestSettings
 from services.ingest.settling import SETTLED_AT_ONCE, Settling
 from shared.events.topics import TopicName
-from shared.log.group_worker import GroupWorker
+from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -45,7 +45,7 @@ def understanding_worker(
         handle=understanding.handle,
         set_aside=understanding.set_aside,
         metrics=platform.metrics,
-        members=settings.understand_members,
+        members=members_of(settings.understand_members, kafka=settings.kafka_bootstrap),
         set_aside_limit=platform.set_aside_limit,
         optional=tuple(dict(settings.extra_topics)),
     )

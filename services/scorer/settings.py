@@ -18,11 +18,12 @@ class ScorerSettings(SharedSettings):
         le=50_000,
         description="Records scored in one transaction; it ends sooner at 3 MiB over all members, some 5,000 touches.",
     )
-    score_members: int = Field(
-        default=2,
+    score_members: int | None = Field(
+        default=None,
         ge=1,
         le=16,
-        description="Members of its consumer group that a process is: one computes while another waits for PostgreSQL.",
+        description="Members of its consumer group that a process is: one computes while another waits for PostgreSQL."
+        " Unless given, 2 on Kafka and 1 on the log in PostgreSQL, which wakes all of them at each append.",
     )
     cooling_every: Duration = Field(
         default=timedelta(seconds=10),

@@ -10,7 +10,7 @@ from services.scorer.handlers import Scorer
 from services.scorer.settings import ScorerSettings
 from services.scorer.store.agreements import AgreementStore
 from shared.events.topics import TopicName
-from shared.log.group_worker import GroupWorker
+from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -40,7 +40,7 @@ def scoring_worker(
         metrics=platform.metrics,
         set_aside_limit=platform.set_aside_limit,
         max_records=settings.score_records,
-        members=settings.score_members,
+        members=members_of(settings.score_members, kafka=settings.kafka_bootstrap),
     )
 
 

@@ -12,6 +12,13 @@ from shared.telemetry.metrics import Metrics
 HUNG_AFTER = timedelta(minutes=3)  # without a round of the loop; the longest wait in one is that for the database
 
 
+def members_of(given: int | None, *, kafka: str | None) -> int:
+    """Return how many members a process is: as given, else what is best on the log."""
+    if given is not None:
+        return given
+    return 2 if kafka else 1
+
+
 class GroupWorker:
     """Joins the group when it is run, and leaves it when it is stopped, so that others take over at once.
 

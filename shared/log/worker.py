@@ -18,7 +18,7 @@ import structlog
 
 from shared.log.errors import LogUnavailable, PositionLost
 from shared.log.protocol import Consumer
-from shared.log.records import Batch
+from shared.log.records import Batch, Partition
 from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
@@ -28,6 +28,7 @@ FETCH_TIMEOUT = timedelta(milliseconds=500)
 SHORTEST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=5)
 SET_ASIDE_LIMIT = 50
+CAREFUL_FOR = timedelta(seconds=60)  # at most, where a partition has gone to another member in the middle of it
 
 Handle = Callable[[Sequence[Batch]], Awaitable[None]]
 SetAside = Callable[[Batch, Exception], Awaitable[None]]
@@ -60,7 +61,9 @@ class ConsumerWorker:
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._set_aside_limit = set_aside_limit  # 0: none
-        self._one_by_one = 0  # records still to be handled alone
+        # Up to which position records are handled alone, and until when. Each partition has its own: its neighbours'
+        # traffic must not use up the patience that its records need.
+        self._one_by_one: dict[Partition, tuple[int, float]] = {}
         self._aside_in_a_row = 0
         self._pause = SHORTEST_PAUSE
         self._logger = structlog.get_logger().bind(worker=name)
@@ -74,6 +77,7 @@ class ConsumerWorker:
             self._metrics.workers_halted.labels(self._name).set(1 if self.halted else 0)
             self._metrics.partitions_stalled.labels(self._name).set(len(self._consumer.stalled()))
             self._metrics.topics_absent.labels(self._name).set(len(self._consumer.absent()))
+            self._one_by_one = {where: alone for where, alone in self._one_by_one.items() if alone[1] > monotonic()}
             limit = 1 if self._one_by_one else self._max_records
             batches = await self._consumer.fetch(max_records=limit, max_bytes=self._max_bytes, timeout=FETCH_TIMEOUT)
             if batches:
@@ -90,7 +94,8 @@ class ConsumerWorker:
                 await self._again(batches, error, stopping)  # there is nothing that could be set aside
             elif (count := _count(batches)) > 1:
                 self._logger.exception("batch.failed", records=count)
-                self._one_by_one = count
+                until = monotonic() + CAREFUL_FOR.total_seconds()
+                self._one_by_one |= {batch.partition: (batch.next_position, until) for batch in batches}
                 self._rewind(batches)
             else:
                 await self._put_aside(batches[0], error, stopping)
@@ -134,7 +139,12 @@ class ConsumerWorker:
     async def _moved(self, batches: Sequence[Batch]) -> None:
         self._pause = SHORTEST_PAUSE
         count = _count(batches)
-        self._one_by_one = max(0, self._one_by_one - count)
+        for batch in batches:
+            position, _ = self._one_by_one.get(batch.partition, (0, 0.0))
+            if batch.next_position >= position:
+                self._one_by_one.pop(batch.partition, None)
+            else:
+                self._one_by_one[batch.partition] = position, monotonic() + CAREFUL_FOR.total_seconds()
         self._metrics.consumed_records.labels(self._name).inc(count)
         if count:
             oldest = min(batch.records[0].appended_at.timestamp() for batch in batches if batch.records)
