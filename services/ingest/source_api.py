@@ -62,7 +62,14 @@ class SourceRoutes:
         routes = APIRouter(prefix="/v1/sources", tags=["sources"])
         added = described(NewSource, required=True)
         routes.add_api_route("", self.page, summary="All sources, by name")
-        routes.add_api_route("", self.add, methods=["POST"], openapi_extra=added, summary="Add a source; shows its key")
+        routes.add_api_route(
+            "",
+            self.add,
+            methods=["POST"],
+            status_code=201,
+            openapi_extra=added,
+            summary="Add a source; shows its key",
+        )
         routes.add_api_route("/{name}", self.show, summary="A source, its limits and its keys")
         changed = described(SourceChange, required=True)
         routes.add_api_route(
