@@ -51,7 +51,7 @@ class IngestSettings(SharedSettings):
     )
     source_rate: float | None = Field(
         default=None,
-        gt=0,
+        ge=0.001,
         le=1_000_000,
         description="Events a second that each process takes from a source without a rate of its own. Absent: any.",
     )

@@ -16,7 +16,7 @@ Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=5_000)]
 Secrets = Annotated[list[Secret], msgspec.Meta(max_length=5)]
 Mapping = Annotated[str, msgspec.Meta(max_length=100_000)]
 Purpose = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._ -]{0,100}\Z")]
-Rate = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
+Rate = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]  # less would be a wait that no header can name
 Burst = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 Quota = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
 BodyBytes = Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000)]
