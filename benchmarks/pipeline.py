@@ -17,7 +17,6 @@ from datetime import timedelta
 from time import perf_counter
 
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
@@ -87,7 +86,7 @@ async def throughput(stack: Stack, requests: Sequence[Record]) -> float:
     async def done() -> bool:
         return await _counted(stack) - already >= events
 
-    await until(done, seconds=600, what="every touch counted", poll=timedelta(milliseconds=100))
+    await until(done, seconds=600, what="every touch counted", poll=timedelta(milliseconds=250))
     return events / (perf_counter() - started)
 
 
@@ -100,17 +99,17 @@ def _hand_raise(number: int) -> Iterator[dict[str, object]]:
 
 
 async def _counted(stack: Stack) -> float:
+    """Read the lines, not the document: parsing it each time would take a tenth of a core from what runs."""
     texts = [
         await TandemClient(process.url).text("/metrics")
         for name, process in stack.services.items()
         if name.startswith("scorer")
     ]
     return sum(
-        sample.value
+        float(line.split()[1])
         for text in texts
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "tandem_touches_counted_total"
+        for line in text.splitlines()
+        if line.startswith("tandem_touches_counted_total")
     )
 
 
