@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.scorer.domain.accepting import Unusable, accept_contact, accept_feedback, accept_touches
+from services.scorer.arrival import Arrived, read_batches, reject
+from services.scorer.domain.accepting import Unusable
 from services.scorer.domain.deciding import Decision, take_feedback, take_touch
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.merging import owners, part_strangers, roots
@@ -26,52 +27,13 @@ from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
-from shared.events.contact import ContactErased, ContactsMerged, ContactsUnmerged
-from shared.events.feedback import Feedback
-from shared.events.rejected import Place, Rejected, rejected_by
-from shared.events.topics import TopicName
+from shared.events.contact import ContactsMerged, ContactsUnmerged
 from shared.events.touch import Alias, Touch
-from shared.log.records import Batch, StoredRecord
-from shared.postgres.outbox import TRACE_HEADER
+from shared.log.records import Batch
 from shared.postgres.positions import Positions
 from shared.telemetry.metrics import Metrics
 
 _Decided = list[tuple[UUID, Decision]]  # with what tipped each
-
-
-@dataclass(slots=True)
-class _Arrived:
-    """What the records of one call hold."""
-
-    touches: list[Touch] = field(default_factory=list)
-    feedback: list[Feedback] = field(default_factory=list)
-    merges: list[ContactsMerged | ContactsUnmerged] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    traces: list[tuple[str, list[Touch]]] = field(default_factory=list)
-
-    def contacts(self) -> set[UUID]:
-        """Return the contacts that it is about."""
-        ids = {touch.contact_id for touch in self.touches}
-        ids.update(feedback.contact_id for feedback in self.feedback)
-        return ids | self.to_merge()
-
-    def size(self) -> int:
-        """Return how many messages there are."""
-        return len(self.touches) + len(self.feedback) + len(self.merges)
-
-    def without(self, contacts: Collection[UUID]) -> "_Arrived":
-        """Return it without touches and feedback of these contacts."""
-        if not contacts:
-            return self
-        return replace(
-            self,
-            touches=[touch for touch in self.touches if touch.contact_id not in contacts],
-            feedback=[feedback for feedback in self.feedback if feedback.contact_id not in contacts],
-        )
-
-    def to_merge(self) -> set[UUID]:
-        """Return the contacts that have to be there, even if nothing is known of them yet."""
-        return {contact_id for message in self.merges for contact_id in (message.survivor, message.other)}
 
 
 @dataclass(slots=True)
@@ -86,8 +48,8 @@ class _Outcome:
 
 
 def _part(
-    arrived: _Arrived, parted: Mapping[tuple[UUID, UUID], UUID], states: Mapping[UUID, ContactState], *, held: set[UUID]
-) -> _Arrived:
+    arrived: Arrived, parted: Mapping[tuple[UUID, UUID], UUID], states: Mapping[UUID, ContactState], *, held: set[UUID]
+) -> Arrived:
     """Prepare touches of contacts that others were parted from; drop those of owners who were erased since.
 
     Raises ContactsElsewhere.
@@ -136,7 +98,7 @@ class Scorer:
 
     async def handle(self, batches: Sequence[Batch]) -> None:
         """Score what the records hold, exactly once. Raises PositionLost."""
-        arrived = self._accept(batches)
+        arrived = read_batches(batches, now=self._clock())
 
         async def score(also: Collection[UUID]) -> _Outcome:
             async with self._positions.transaction(batches) as connection:
@@ -153,7 +115,7 @@ class Scorer:
 
     async def take(self, touch: Touch) -> None:
         """Take one touch that came by no record."""
-        arrived = _Arrived(touches=[touch])
+        arrived = Arrived(touches=[touch])
 
         async def score(also: Collection[UUID]) -> _Outcome:
             async with self._engine.begin() as connection:
@@ -171,9 +133,10 @@ class Scorer:
     async def set_aside(self, batch: Batch, error: Exception) -> None:
         """Keep the records of the batch with the reason, and move past them. Raises PositionLost."""
         rejected = [
-            self._rejected(
+            reject(
                 record,
                 Unusable(reason="handler_failed", message=f"{type(error).__name__}: {error}", original=record.value),
+                now=self._clock(),
             )
             for record in batch.records
         ]
@@ -210,39 +173,7 @@ class Scorer:
             await self._contacts.save(connection, states)
         return len(states)
 
-    def _accept(self, batches: Sequence[Batch]) -> _Arrived:
-        arrived = _Arrived()
-        for batch in batches:
-            for record in batch.records:
-                unusable: list[Unusable] = []
-                match record.partition.topic:
-                    case TopicName.FEEDBACK:
-                        feedback = accept_feedback(record.value)
-                        if isinstance(feedback, Feedback):
-                            arrived.feedback.append(feedback)
-                        else:
-                            unusable = [feedback]
-                    case TopicName.CONTACTS:
-                        message = accept_contact(record.value)
-                        match message:
-                            case ContactsMerged() | ContactsUnmerged():
-                                arrived.merges.append(message)
-                            case ContactErased():
-                                pass  # what the scorer itself told the others
-                            case Unusable():
-                                unusable = [message]
-                            case _:
-                                assert_never(message)
-                    case _:
-                        touches, unusable = accept_touches(record.value)
-                        arrived.touches += touches
-                        trace = record.header(TRACE_HEADER)
-                        if trace:
-                            arrived.traces.append((trace.decode("ascii", "replace"), touches))
-                arrived.rejected += [self._rejected(record, item) for item in unusable]
-        return arrived
-
-    async def _score(self, connection: AsyncConnection, arrived: _Arrived, also: Collection[UUID]) -> _Outcome:
+    async def _score(self, connection: AsyncConnection, arrived: Arrived, also: Collection[UUID]) -> _Outcome:
         active = await self._agreements.hold_active(connection)
         terms = active.terms if active else None
         came = arrived.size()
@@ -293,7 +224,7 @@ class Scorer:
         await self._contacts.add_aliases(connection, named)
         return outcome
 
-    async def _without_erased_merges(self, connection: AsyncConnection, arrived: _Arrived) -> _Arrived:
+    async def _without_erased_merges(self, connection: AsyncConnection, arrived: Arrived) -> Arrived:
         """Leave out merges of the erased. Raises ContactsToErase: who is one person with them goes, too."""
         erased = await self._erasures.among(connection, arrived.to_merge())
         if not erased:
@@ -374,15 +305,3 @@ class Scorer:
             if not repeated or key not in repeated:
                 fresh.setdefault(key[0], []).append(touch)
         return fresh
-
-    def _rejected(self, record: StoredRecord, unusable: Unusable) -> Rejected:
-        return rejected_by(
-            record.headers,
-            Place(record.partition.topic, record.partition.number, record.offset),
-            reason=unusable.reason,
-            message=unusable.message,
-            at=self._clock(),
-            original=unusable.original,
-            item=unusable.item,
-            frame=(b"", b"") if unusable.item is None else (b"[", b"]"),
-        )
