@@ -38,10 +38,10 @@ from services.ingest.worker import (
     TOPICS,
     erasures_worker,
     keeping_worker,
-    measuring,
     settling_worker,
     understanding_worker,
 )
+from shared.outbox_gauges import measuring
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -160,7 +160,7 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
             "forgetting": replaying.sweep,
             "settling": settling_worker(Settling(platform.engine, identifying)),
             "outbox": outbox.relay,
-            "gauges": measuring(platform, outbox),
+            "gauges": measuring(platform, outbox, service="ingest"),
             "sources": keeper.run,
             "usage": keeper.sweep,
         },

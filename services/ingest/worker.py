@@ -18,7 +18,6 @@ from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
 from shared.postgres.engine import passes
-from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
 from shared.service import Worker
 from shared.stopping import wait_for_any
@@ -30,7 +29,6 @@ TOPICS = (TopicName.EVENTS_WEB, TopicName.EVENTS_CAMPAIGN)
 
 _SETTLE_EVERY = timedelta(minutes=1)  # while processes of a release without merges are still running
 _MOST_ERASURES = 200  # records of `contacts` in one transaction, which keeps others from linking aliases
-_GAUGE_EVERY = timedelta(seconds=1)
 
 
 def understanding_worker(
@@ -94,23 +92,5 @@ def settling_worker(settling: Settling) -> Worker:
                 structlog.get_logger().warning("settling.waits", reason=str(error))
             if settled < SETTLED_AT_ONCE:
                 await wait_for_any(stopping, timeout=_SETTLE_EVERY)
-
-    return run
-
-
-def measuring(platform: Platform, outbox: Outbox) -> Worker:
-    """Return a worker that keeps the outbox's gauges true."""
-
-    async def run(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                waiting, oldest = await outbox.waiting(platform.clock())
-            except Exception as error:
-                if not passes(error):
-                    raise
-            else:
-                platform.metrics.outbox_waiting.labels(GROUP).set(waiting)
-                platform.metrics.outbox_oldest_seconds.labels(GROUP).set(oldest.total_seconds())
-            await wait_for_any(stopping, timeout=_GAUGE_EVERY)
 
     return run

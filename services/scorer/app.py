@@ -21,7 +21,8 @@ from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
-from services.scorer.worker import measuring, once_readable, scoring_worker, sweeping
+from services.scorer.worker import once_readable, scoring_worker, sweeping
+from shared.outbox_gauges import measuring
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -107,7 +108,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             "cooling": sweeping("cooling", scorer.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
             "repricing": sweeping("repricing", scorer.apply_agreement, every=settings.repricing_every, wake=activated),
             "outbox": outbox.relay,
-            "gauges": measuring(platform, outbox),
+            "gauges": measuring(platform, outbox, service="scorer"),
         },
         readiness=readiness,
         liveness=scoring.hung,

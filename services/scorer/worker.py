@@ -13,7 +13,6 @@ from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
 from shared.postgres.engine import passes
-from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
 from shared.service import Worker
 from shared.stopping import wait_for_any
@@ -22,7 +21,6 @@ GROUP = "scorer"
 TOPICS = (TopicName.TOUCHES, TopicName.FEEDBACK, TopicName.CONTACTS)
 
 SWEEP = 200  # contacts in one transaction
-_GAUGE_EVERY = timedelta(seconds=1)
 _PAUSE = timedelta(seconds=1)
 
 
@@ -85,23 +83,5 @@ def sweeping(name: str, sweep: Callable[..., Awaitable[int]], *, every: timedelt
                 logger.info("sweep.done", contacts=swept)
             if swept < SWEEP:
                 await wait_for_any(stopping, wake, timeout=every)
-
-    return run
-
-
-def measuring(platform: Platform, outbox: Outbox) -> Worker:
-    """Return a worker that keeps the outbox's gauges true."""
-
-    async def run(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                waiting, oldest = await outbox.waiting(platform.clock())
-            except Exception as error:
-                if not passes(error):
-                    raise
-            else:
-                platform.metrics.outbox_waiting.labels(GROUP).set(waiting)
-                platform.metrics.outbox_oldest_seconds.labels(GROUP).set(oldest.total_seconds())
-            await wait_for_any(stopping, timeout=_GAUGE_EVERY)
 
     return run
