@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from services.cli_client import CLIENT_VARIABLES, agreement, receive, send, team
+from services.cli_agreement import agreement
+from services.cli_client import CLIENT_VARIABLES, receive, send
 from services.cli_contact import contact
 from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
 from services.cli_source import source
+from services.cli_team import team
 from services.cli_touch import touch
 from services.terminal import call, fail, out, problems
 

@@ -1,4 +1,4 @@
-"""The subcommands that talk to a running Tandem: `send`, `agreement`, `team`."""
+"""The subcommands that talk to a running Tandem, and what all of them share."""
 
 import sys
 from pathlib import Path
@@ -10,9 +10,6 @@ from services.terminal import call, fail, out, problems
 
 if TYPE_CHECKING:
     from services.client import TandemClient
-
-agreement = typer.Typer(help="The definition of a lead that marketing and sales both sign.", no_args_is_help=True)
-team = typer.Typer(help="Who can be given handoffs, and where they are sent.", no_args_is_help=True)
 
 # Read here; not settings of a service.
 CLIENT_VARIABLES = ("TANDEM_URL", "TANDEM_INGEST_URL", "TANDEM_ROUTER_URL", "TANDEM_KEY", "TANDEM_WEBHOOK_SECRET")
@@ -82,86 +79,13 @@ def receive(
     call(serve)
 
 
-@agreement.command("check")
-def agreement_check(file: Path) -> None:
-    """Say whether the file is a valid agreement; name line, key and what was expected for each mistake.
-
-    Example: tandem agreement check examples/agreement.yaml
-    """
-    from shared.agreement.hashing import content_hash
-    from shared.agreement.model import Agreement
-    from shared.agreement.parse import parse_agreement
-
-    parsed = parse_agreement(_read(file))
-    if not isinstance(parsed, Agreement):
-        for mistake in parsed:
-            where = f"{file}:{mistake.line}:{mistake.column}"
-            problems.print(f"{where}: {mistake.key}: {mistake.message}", soft_wrap=True, highlight=False, markup=False)
-        raise typer.Exit(1)
-    digest = content_hash(parsed)[:12]
-    out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {digest}", soft_wrap=True)
-
-
-@agreement.command("propose")
-def agreement_propose(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None:
-    """Make the file a draft that marketing and sales can sign.
-
-    Example: tandem agreement propose examples/agreement.yaml --key marketing_…
-    """
-    text = _read(file)
-    draft = call(lambda: _client(url, key).propose(text))
-    out.print(f"Agreement {draft['version']} is a {draft['status']}, hash {draft['hash']}", soft_wrap=True)
-
-
-@agreement.command("sign")
-def agreement_sign(version: int, url: Url = DEFAULT_URL, key: Key = "") -> None:
-    """Sign a draft for the side that the key belongs to; the second signature makes it active.
-
-    Example: tandem agreement sign 3 --key sales_…
-    """
-    signed = call(lambda: _client(url, key).sign(version))
-    signatures = ", ".join(f"{item['side']} ({item['signed_by']})" for item in signed["signatures"])
-    out.print(f"Agreement {signed['version']} is {signed['status']}; signed by {signatures}", soft_wrap=True)
-
-
-@agreement.command("show")
-def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Url = DEFAULT_URL, key: Key = "") -> None:
-    """Print an agreement as it was proposed, with its signatures.
-
-    Example: tandem agreement show 3
-    """
-    shown = call(lambda: _client(url, key).agreement(version))
-    out.print(f"# version {shown['version']}, {shown['status']}, hash {shown['hash']}", soft_wrap=True, highlight=False)
-    for item in shown["signatures"]:
-        out.print(
-            f"# signed for {item['side']} by {item['signed_by']} at {item['signed_at']}",
-            soft_wrap=True,
-            highlight=False,
-        )
-    out.print(shown["text"], end="", soft_wrap=True, highlight=False, markup=False)
-
-
-@team.command("apply")
-def team_apply(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None:
-    """Make reps, pools and endpoints what the file says. Prints each new endpoint's secret once.
-
-    Example: tandem team apply examples/team.yaml --key admin_…
-    """
-    text = _read(file)
-    applied = call(lambda: _client(url, key).apply_team(text))
-    out.print(f"{len(applied['reps'])} reps, {len(applied['pools'])} pools, {len(applied['endpoints'])} endpoints")
-    for endpoint in applied["endpoints"]:
-        if secret := endpoint.get("secret"):
-            out.print(f"secret of {endpoint['name']}, shown once: {secret}", soft_wrap=True, highlight=False)
-
-
-def _client(url: str, key: str) -> "TandemClient":
+def client(url: str, key: str) -> "TandemClient":
     from services.client import TandemClient
 
     return TandemClient(url, key)
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
     try:
         return file.read_text()
     except (OSError, UnicodeDecodeError) as error:
