@@ -1,26 +1,23 @@
 """From the team that people write to a team, or to everything that is wrong with it at once."""
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import yaml
 
-from services.router.domain.addresses import Network, is_allowed
-from services.router.domain.endpoint_url import UrlRefused, literal_address, read_url
-from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team
+from services.router.domain.addresses import Network
+from services.router.domain.endpoint_reading import EndpointReading
+from services.router.domain.team import Member, Pool, Rep, Rule, Team
+from services.router.domain.team_name import read_name
 from services.router.errors import TeamInvalid
 from shared.agreement.model import Condition
 from shared.agreement.reading import Mistake, Reader, compose
 
 DEFAULT_CAPACITY = 30  # open handoffs
 LARGEST_TEXT = 262_144  # characters
-LONGEST_NAME = 100  # characters
 
 _SECTIONS = ("reps", "pools", "endpoints")
-_SECRET_PREFIX = "whsec_"  # noqa: S105  # what every secret begins with
 _SIDES = ("contact.", "account.")
 
 T = TypeVar("T")
@@ -49,12 +46,13 @@ class _Reading:
 
     def team(self, root: yaml.Node) -> Team:
         sections = self.reader.mapping(root, "", required=_SECTIONS, optional=("rules", "default_pool"))
+        endpoints = EndpointReading(self.reader, self.allowed)
         team = Team(
             reps=self.each(sections.get("reps"), "reps", self.rep),
             pools=self.each(sections.get("pools"), "pools", self.pool),
             rules=self.each(sections.get("rules"), "rules", self.rule),
             default_pool=self.reader.text(sections.get("default_pool"), "default_pool") or None,
-            endpoints=self.each(sections.get("endpoints"), "endpoints", self.endpoint),
+            endpoints=self.each(sections.get("endpoints"), "endpoints", endpoints.endpoint),
         )
         if not self.reader.mistakes:  # what refers to something broken would only repeat its mistake
             _Check(self.reader, sections, root).check(team)
@@ -75,7 +73,7 @@ class _Reading:
         if email and not (name and domain and email.isprintable() and " " not in email and "@" not in domain):
             self.reader.wrong(given["email"], f"{key}.email", f"expected an e-mail address, not {email!r}")
         return Rep(
-            name=self.name(given.get("name"), f"{key}.name"),
+            name=read_name(self.reader, given.get("name"), f"{key}.name"),
             email=email,
             capacity=self.reader.integer(given["capacity"], f"{key}.capacity", least=1)
             if "capacity" in given
@@ -88,7 +86,7 @@ class _Reading:
         members = self.each(given.get("members"), f"{key}.members", self.member)
         if "members" in given and not members:
             self.reader.wrong(given["members"], f"{key}.members", "expected at least one rep")
-        return Pool(name=self.name(given.get("name"), f"{key}.name"), members=members)
+        return Pool(name=read_name(self.reader, given.get("name"), f"{key}.name"), members=members)
 
     def member(self, node: yaml.Node, key: str) -> Member:
         if isinstance(node, yaml.ScalarNode):
@@ -120,55 +118,6 @@ class _Reading:
         if isinstance(node, yaml.MappingNode) and not node.value:
             self.reader.wrong(node, key, "expected at least one condition, such as account.industry: logistics")
         return tuple(conditions)
-
-    def endpoint(self, node: yaml.Node, key: str) -> Endpoint:
-        given = self.reader.mapping(
-            node, key, required=("name", "url"), optional=("secret", "pools", "reps", "enabled")
-        )
-        return Endpoint(
-            name=self.name(given.get("name"), f"{key}.name"),
-            url=self.url(given.get("url"), f"{key}.url"),
-            pools=self.each(given.get("pools"), f"{key}.pools", self.reader.text),
-            reps=self.each(given.get("reps"), f"{key}.reps", self.reader.text),
-            enabled="enabled" not in given or self.reader.flag(given["enabled"], f"{key}.enabled"),
-            secret=self.secret(given.get("secret"), f"{key}.secret"),
-        )
-
-    def url(self, node: yaml.Node | None, key: str) -> str:
-        written = self.reader.text(node, key)
-        if node is None or not written:
-            return ""
-        try:
-            address = literal_address(read_url(written))
-        except UrlRefused as error:
-            self.reader.wrong(node, key, str(error))
-            return ""
-        if address and not is_allowed(address, self.allowed):
-            self.reader.wrong(
-                node,
-                key,
-                f"{address} is not a public address; if it is your own, "
-                "add its network to TANDEM_DELIVERY_ALLOWED_NETWORKS",
-            )
-        return written
-
-    def secret(self, node: yaml.Node | None, key: str) -> str | None:
-        if node is None:
-            return None
-        secret = self.reader.text(node, key)
-        try:
-            decoded = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            decoded = b""
-        if not secret.startswith(_SECRET_PREFIX) or not 24 <= len(decoded) <= 64:
-            self.reader.wrong(node, key, "expected whsec_ and 24 to 64 bytes in base64; leave it out to be given one")
-        return secret
-
-    def name(self, node: yaml.Node | None, key: str) -> str:
-        name = self.reader.text(node, key)
-        if node is not None and (len(name) > LONGEST_NAME or name != name.strip() or not name.isprintable()):
-            self.reader.wrong(node, key, f"expected a name of at most {LONGEST_NAME} characters on one line")
-        return name
 
     def each(self, node: yaml.Node | None, key: str, read: Callable[[yaml.Node, str], T]) -> tuple[T, ...]:
         return tuple(read(item, at) for item, at in self.reader.items(node, key))
