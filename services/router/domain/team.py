@@ -1,9 +1,19 @@
-"""The team: who can be given handoffs, in which pools, and which endpoints are told."""
+"""The team: who can be given handoffs, when, in which pools, and which endpoints are told."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from shared.agreement.model import Condition
+from shared.business_calendar import BusinessCalendar
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOff:
+    """Days without work, the first and the last among them, in the zone of the rep's hours."""
+
+    first: date
+    last: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +24,10 @@ class Rep:
     email: str
     capacity: int
     away: bool = False
+    per_hour: int | None = None  # at most so many within any 60 minutes
+    per_day: int | None = None  # at most so many within any 24 hours
+    calendar: BusinessCalendar | None = None  # None: the hours of the pool, else of the team, else always
+    off: tuple[TimeOff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +40,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Reps who share handoffs."""
+    """Reps who share handoffs. Who `manager` names is told when nobody answers."""
 
     name: str
     members: tuple[Member, ...]
+    calendar: BusinessCalendar | None = None  # for members without hours of their own; None: those of the team
+    manager: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,7 @@ class Team:
     rules: tuple[Rule, ...] = ()
     default_pool: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    calendar: BusinessCalendar | None = None  # None: always
     # What each pool owes each of its members; `turn` explains.
     owed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -76,3 +93,7 @@ class Team:
     def pool(self, name: str) -> Pool | None:
         """Return the pool of that name."""
         return next((pool for pool in self.pools if pool.name == name), None)
+
+    def pool_of(self, rep: str) -> Pool | None:
+        """Return the first pool that the rep is in: theirs, when a rule names the rep and no pool."""
+        return next((pool for pool in self.pools if any(member.rep == rep for member in pool.members)), None)

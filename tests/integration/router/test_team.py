@@ -1,5 +1,7 @@
 """Setting the team over HTTP, and the schema that keeps it."""
 
+from typing import Any
+
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
@@ -25,6 +27,25 @@ async def test_the_secret_is_shown_once(start_router: StartRouter, receiver: Rec
         assert (first["version"], again["version"]) == (1, 1)
         assert "secret" not in str([again, *shown])
         assert request.verify(first["endpoints"][0]["secret"])
+
+
+async def test_hours_are_kept(start_router: StartRouter, receiver: Receiver) -> None:
+    """Hours, caps and days off are stored as they were read: setting them again changes nothing."""
+
+    def hours() -> dict[str, Any]:  # one object for all would be written as an alias
+        return {"zone": "Europe/Berlin", "week": {"mon-fri": ["09:00-12:00", "13:00-24:00"]}, "holidays": "DE-BY"}
+
+    rita = {"name": "Rita", "email": "rita@harbour.example", "per_hour": 5, "hours": hours()}
+    team: dict[str, Any] = {
+        "reps": [{**rita, "off": [{"from": "2026-12-21", "to": "2026-12-31"}]}],
+        "pools": [{"name": "everyone", "members": ["Rita"], "hours": hours(), "manager": "Rita"}],
+        "hours": hours(),
+        "endpoints": [{"name": "crm", "url": receiver.url}],
+    }
+    async with start_router(workers=[]) as router:
+        versions = [(await router.set_team(**team))["version"] for _ in range(2)]
+
+    assert versions == [1, 1]
 
 
 async def test_a_secret_of_ones_own(start_router: StartRouter, receiver: Receiver) -> None:

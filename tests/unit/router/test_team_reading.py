@@ -1,14 +1,16 @@
 """The team as people write it: read whole, or refused with every mistake and its line."""
 
 import json
+from datetime import date, time
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from services.router.domain.team import Endpoint, Member, Pool, Rep
+from services.router.domain.team import Endpoint, Member, Pool, Rep, TimeOff
 from services.router.domain.team_reading import read_team
 from services.router.errors import TeamInvalid
+from shared.business_calendar import Shift
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
 EXAMPLE = Path(__file__).parents[3] / "examples" / "team.yaml"
@@ -45,6 +47,33 @@ def test_the_example() -> None:
     assert [rule.pool for rule in team.rules] == ["enterprise", "enterprise"]
 
 
+def test_hours() -> None:
+    """The team, a pool and a rep can have hours; a rep has caps and days off, and a pool a manager."""
+    written = TEAM.replace(
+        "capacity: 5}",
+        "per_hour: 5, per_day: 20, hours: {zone: UTC, week: {mon-tue: 08:00-16:00}}, off: "
+        "[{from: 2026-12-21, to: 2027-01-02}, {from: 2027-02-01}]}",
+    ).replace(
+        "Sven]", "Sven]\n    manager: Sven\n    hours: {zone: Europe/Berlin, week: {fri: 09:00-12:00}, holidays: DE}"
+    )
+    team = read_team(written + "hours: {zone: Europe/Oslo, week: {mon-fri: 09:00-17:00}}\n")
+    rita, sven = team.reps
+
+    assert (rita.per_hour, rita.per_day, sven.per_hour, sven.per_day) == (5, 20, None, None)
+    assert rita.calendar is not None
+    assert rita.calendar.week == (Shift(0, time(8), time(16)), Shift(1, time(8), time(16)))
+    assert rita.off == (
+        TimeOff(first=date(2026, 12, 21), last=date(2027, 1, 2)),
+        TimeOff(first=date(2027, 2, 1), last=date(2027, 2, 1)),
+    )
+    assert sven.calendar is None
+    assert team.pools[0].manager == "Sven"
+    assert team.pools[0].calendar is not None
+    assert (team.pools[0].calendar.zone, team.pools[0].calendar.holidays) == ("Europe/Berlin", "DE")
+    assert team.calendar is not None
+    assert team.calendar.zone == "Europe/Oslo"
+
+
 def test_json() -> None:
     """JSON is understood too."""
     written = (
@@ -61,6 +90,12 @@ def test_json() -> None:
     [
         ("capacity: 5", "capacity: 0", 2, "whole number from 1"),
         ("capacity: 5", "capacity: 2.5", 2, "whole number"),
+        ("capacity: 5", "per_hour: 0", 2, "whole number from 1"),
+        ("capacity: 5", "off: [{from: tomorrow}]", 2, "a day such as 2026-12-24"),
+        ("capacity: 5", "off: [{from: 2026-12-24, to: 2026-12-23}]", 2, "not before 2026-12-24"),
+        ("capacity: 5", "off: [{to: 2026-12-23}]", 2, "expected from"),
+        ("capacity: 5", "hours: {zone: Mars/Base, week: {mon: 09:00-17:00}}", 2, "no time zone 'Mars/Base'"),
+        ("name: everyone", "name: everyone\n    manager: Rina", 5, "did you mean 'Rita'"),
         ("capacity: 5", "capacty: 5", 2, "did you mean 'capacity'"),
         ("rita@harbour.example", "rita", 2, "e-mail"),
         ("away: true", "away: maybe", 3, "true or false"),
