@@ -40,11 +40,11 @@ class BusinessCalendar:
 
     def is_open(self, at: datetime) -> bool:
         """Tell whether anybody works at the instant."""
-        return any(start <= at < end for start, end in self._openings(at - _DAY, at + _DAY))
+        return any(start <= at < end for start, end in self.openings(at - _DAY, at + _DAY))
 
     def opens_at(self, at: datetime) -> datetime:
         """Return the instant itself when it is working time, else when work begins next. Raises NeverOpens."""
-        for start, end in self._openings(at - _DAY, at + _HORIZON):
+        for start, end in self.openings(at - _DAY, at + _HORIZON):
             if at < end:
                 return max(start, at)
         raise NeverOpens
@@ -52,7 +52,7 @@ class BusinessCalendar:
     def after(self, start: datetime, duration: timedelta) -> datetime:
         """Return the instant at which so much working time has passed since the start. Raises NeverOpens."""
         left = duration
-        for opening, closing in self._openings(start - _DAY, start + _HORIZON):
+        for opening, closing in self.openings(start - _DAY, start + _HORIZON):
             begin = max(opening, start)
             if closing <= begin:
                 continue
@@ -66,12 +66,12 @@ class BusinessCalendar:
         return sum(
             (
                 max(timedelta(), min(closing, end) - max(opening, start))
-                for opening, closing in self._openings(start - _DAY, end + _DAY)
+                for opening, closing in self.openings(start - _DAY, end + _DAY)
             ),
             timedelta(),
         )
 
-    def _openings(self, first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
+    def openings(self, first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield working times in UTC, in order, of the local days from the first instant's to the last one's."""
         zone = ZoneInfo(self.zone)
         day, last_day = first.astimezone(zone).date(), last.astimezone(zone).date()

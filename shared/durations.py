@@ -28,3 +28,11 @@ def format_duration(duration: timedelta) -> str:
         if count:
             written.append(f"{count}{unit}")
     return "".join(written[:2])
+
+
+def write_duration(duration: timedelta) -> str:
+    """Write a duration so that `parse_duration` reads the same, whatever it is: `1h30m`, or `3661.5s`."""
+    written = format_duration(duration)
+    if parse_duration(written) == duration:
+        return written
+    return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"

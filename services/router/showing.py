@@ -13,6 +13,7 @@ from services.router.domain.team import Team
 from services.router.domain.webhook import answer_urls
 from services.router.store.handoffs import Handoff
 from services.router.store.teams import EndpointState
+from shared.agreement.when_reading import write_when
 
 
 def handoff_json(handoff: Handoff, team: Team) -> dict[str, Any]:
@@ -158,10 +159,7 @@ def team_json(
             }
             for pool in team.pools
         ],
-        "rules": [
-            {"when": {condition.field: condition.any_of for condition in rule.when}, "pool": rule.pool}
-            for rule in team.rules
-        ],
+        "rules": [{"when": write_when(rule.when), "pool": rule.pool} for rule in team.rules],
         "default_pool": team.default_pool,
         "endpoints": [
             {

@@ -4,11 +4,14 @@ Both are SHA-256 of a canonical form, so comments, spacing and the order of keys
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from shared.agreement.model import Agreement, Condition
+from shared.agreement.model import Agreement, Check, Condition
+from shared.agreement.when_reading import write_when
+from shared.business_calendar import BusinessCalendar
 
 
 def content_hash(agreement: Agreement) -> str:
@@ -21,7 +24,7 @@ def content_hash(agreement: Agreement) -> str:
             "rules": [
                 {
                     "id": rule.id,
-                    "when": _conditions(rule.when),
+                    "when": write_when(rule.when),
                     "group": rule.group,
                     "points": float(rule.points),
                     "per_day": rule.per_day,
@@ -33,7 +36,7 @@ def content_hash(agreement: Agreement) -> str:
             "fit": [
                 {
                     "id": rule.id,
-                    "when": _conditions(rule.when),
+                    "when": write_when(rule.when),
                     "points": float(rule.points),
                     "disqualify": rule.disqualify,
                 }
@@ -44,6 +47,7 @@ def content_hash(agreement: Agreement) -> str:
             "rearm": agreement.rearm,
             "respond": agreement.respond,
             "reject_reasons": agreement.reject_reasons,
+            **_where_given(calendars=agreement.calendars),
         }
     )
 
@@ -58,15 +62,29 @@ def counting_hash(agreement: Agreement) -> str:
         {
             "half_life": agreement.half_life,
             "rules": sorted(
-                ([rule.id, _conditions(rule.when), rule.per_day] for rule in agreement.rules),
+                ([rule.id, write_when(rule.when), rule.per_day] for rule in agreement.rules),
                 key=lambda rule: str(rule[0]),
             ),
+            **_where_given(calendars=_calendars(when for rule in agreement.rules for when in rule.when)),
         }
     )
 
 
-def _conditions(when: tuple[Condition, ...]) -> dict[str, Any]:
-    return {condition.field: condition.any_of for condition in when}
+def _where_given(**sections: Any) -> dict[str, Any]:
+    """Return the sections that there are: what came into the format later leaves the hashes without it as they were."""
+    return {name: section for name, section in sections.items() if section}
+
+
+def _calendars(conditions: Iterable[Condition]) -> dict[str, BusinessCalendar]:
+    """Return the calendars that the conditions ask for, by name."""
+    found: dict[str, BusinessCalendar] = {}
+    for condition in conditions:
+        for pattern in condition.any_of:
+            if isinstance(pattern, Check) and pattern.hours and pattern.calendar:
+                found[pattern.hours] = pattern.calendar
+        for when in condition.of:
+            found |= _calendars(when)
+    return found
 
 
 def _digest(content: Any) -> str:

@@ -1,24 +1,28 @@
 """Conditions compiled to checks: which rules a touch meets, and which fit rules a contact does.
 
-Text compares without regard to case; `*` stands for any characters and `?` for one. `>= 200`, `> 200`, `<= 200`,
-`< 200` and `200..5000` compare numbers, also those that a form sent as text. Of a value that is a list, one item is
-enough.
+A condition looks at nothing but what it is given: of a touch at the touch, and never at the clock. So what a touch
+counts for does not depend on when it came.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, assert_never
 
-from shared.agreement.model import Condition, FitRule, Pattern, Rule
-from shared.events.touch import Touch
+from shared.agreement.model import Check, Condition, FitRule, Junction, Rule
+from shared.agreement.patterns import compile_check, compile_patterns, lookup
+from shared.events.touch import Alias, Touch
 
-Test = Callable[[Any], bool]
-Read = Callable[[Any], Any]
+S = TypeVar("S")
+Holds = Callable[[S], bool]
+ReadField = Callable[[str], Callable[[S], Any]]
+Moment = Callable[[S], datetime]
+When = tuple[Condition, ...]
 
 _REMEMBERED = 20_000  # combinations of the fields below whose candidates are kept
 _COMMON = frozenset({"type", "name", "path", "source", "kind"})  # fields that few values fill
-_COMPARISON = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)")
-_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*\.\.\s*(-?\d+(?:\.\d+)?)")
+_JUNCTIONS = frozenset(Junction)
 
 
 class TouchMatcher:
@@ -29,16 +33,7 @@ class TouchMatcher:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = [
-            (
-                index,
-                [(condition.field, compile_patterns(condition.any_of)) for condition in rule.when
-                 if condition.field in _COMMON],
-                [(_touch_reader(condition.field), compile_patterns(condition.any_of)) for condition in rule.when
-                 if condition.field not in _COMMON],
-            )
-            for index, rule in enumerate(rules)
-        ]  # fmt: skip
+        self._rules = [_compile(rule.when, _touch_reader, lambda touch: touch.occurred_at) for rule in rules]
         self._candidates: dict[tuple[str, ...], tuple[tuple[int, ...], tuple[_Candidate, ...]]] = {}
 
     def match(self, touch: Touch) -> tuple[int, ...]:
@@ -50,151 +45,159 @@ class TouchMatcher:
         certain, candidates = found
         if not candidates:
             return certain
-        met = [index for index, checks in candidates if all(test(read(touch)) for read, test in checks)]
+        met = [index for index, holds in candidates if holds(touch)]
         return tuple(sorted((*certain, *met))) if met else certain
 
     def _narrow(self, touch: Touch, key: tuple[str, ...]) -> "tuple[tuple[int, ...], tuple[_Candidate, ...]]":
         certain = []
         candidates = []
-        for index, common, checks in self._rules:
-            if all(test(getattr(touch, field)) for field, test in common):
-                if checks:
-                    candidates.append((index, tuple(checks)))
-                else:
-                    certain.append(index)
+        for index, when in enumerate(self._rules):
+            left = _settle(when, touch)
+            if left is True:
+                certain.append(index)
+            elif left is not False:
+                candidates.append((index, left))
         if len(self._candidates) >= _REMEMBERED:
             self._candidates.clear()
         self._candidates[key] = found = (tuple(certain), tuple(candidates))
         return found
 
 
-_Candidate = tuple[int, tuple[tuple[Read, Test], ...]]
+_Candidate = tuple[int, Holds[Touch]]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a contact. `account` holds the account's traits, and its `domain`."""
+
+    traits: Mapping[str, Any]
+    account: Mapping[str, Any]
+    aliases: Collection[Alias] = ()
 
 
 class FitMatcher:
     """Tells which fit rules a contact meets."""
 
     def __init__(self, rules: Sequence[FitRule]) -> None:
-        self._rules = [
-            (rule, [(_profile_path(condition), compile_patterns(condition.any_of)) for condition in rule.when])
-            for rule in rules
-        ]
+        self._rules = [(rule, compile_for_profile(rule.when)) for rule in rules]
 
-    def match(self, traits: Mapping[str, Any], account: Mapping[str, Any]) -> list[FitRule]:
+    def match(
+        self, traits: Mapping[str, Any], account: Mapping[str, Any], aliases: Collection[Alias] = ()
+    ) -> list[FitRule]:
         """Return the rules met, in their order. `account` holds the account's traits, and its `domain`."""
-        sides = {"contact": traits, "account": account}
-        return [
-            rule
-            for rule, checks in self._rules
-            if all(test(lookup(sides[side], path)) for (side, path), test in checks)
-        ]
+        profile = Profile(traits, account, aliases)
+        return [rule for rule, holds in self._rules if holds(profile)]
 
 
-def compile_patterns(patterns: Sequence[Pattern]) -> Test:
-    """Return a check that holds for a value that matches any of the patterns."""
-    exact = frozenset(
-        pattern.casefold() for pattern in patterns if isinstance(pattern, str) and not _is_special(pattern)
+@lru_cache(maxsize=1_000)
+def compile_for_profile(when: When) -> Holds[Profile]:
+    """Return a check of a contact."""
+    return compile_when(when, _profile_reader)
+
+
+def compile_when(when: When, read_field: ReadField[S], *, moment: Moment[S] | None = None) -> Holds[S]:
+    """Return a check that all conditions hold.
+
+    `read_field` returns what reads the field of a subject, and `moment` the instant that `in_last` and `in_next` are
+    relative to.
+    """
+    left = _settle(_compile(when, read_field, moment), None)
+    assert callable(left), "nothing is settled as long as nothing is known"
+    return left
+
+
+@dataclass(frozen=True, slots=True)
+class _Line(Generic[S]):
+    """A line of a `when`, compiled; whether its field is common."""
+
+    holds: Holds[S]
+    common: bool
+
+    def settle(self, known: S | None) -> bool | Holds[S]:
+        return self.holds(known) if self.common and known is not None else self.holds
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined(Generic[S]):
+    """A line of `all`, `any` or `not`, compiled."""
+
+    junction: Junction
+    parts: "tuple[tuple[_Line[S] | _Joined[S], ...], ...]"
+
+    def settle(self, known: S | None) -> bool | Holds[S]:
+        settled = [_settle(part, known) for part in self.parts]
+        left = [holds for holds in settled if not isinstance(holds, bool)]
+        match self.junction:
+            case Junction.ALL:
+                return False if False in settled else _all(left)
+            case Junction.ANY:
+                return True if True in settled else _any(left)
+            case Junction.NOT:
+                (only,) = settled
+                return not only if isinstance(only, bool) else _not(only)
+            case junction:
+                assert_never(junction)
+
+
+def _compile(when: When, read_field: ReadField[S], moment: Moment[S] | None) -> tuple[_Line[S] | _Joined[S], ...]:
+    return tuple(
+        _Joined(Junction(condition.field), tuple(_compile(part, read_field, moment) for part in condition.of))
+        if condition.field in _JUNCTIONS
+        else _Line(_compile_line(condition, read_field, moment), condition.field in _COMMON)
+        for condition in when
     )
-    tests = [_special(pattern) for pattern in patterns if not isinstance(pattern, str) or _is_special(pattern)]
 
-    def test_one(value: Any) -> bool:
-        if isinstance(value, str):
-            if value.casefold() in exact:
-                return True
-        elif exact and isinstance(value, (int, float)) and not isinstance(value, bool) and _text(value) in exact:
+
+def _compile_line(condition: Condition, read_field: ReadField[S], moment: Moment[S] | None) -> Holds[S]:
+    read = read_field(condition.field)
+    plain = compile_patterns([pattern for pattern in condition.any_of if not isinstance(pattern, Check)])
+    checks = [compile_check(pattern) for pattern in condition.any_of if isinstance(pattern, Check)]
+    if not checks:
+        return lambda subject: plain(read(subject))
+
+    def holds(subject: S) -> bool:
+        value = read(subject)
+        if plain(value):
             return True
-        return any(test(value) for test in tests)
+        at = moment(subject) if moment else None
+        return any(check(value, at) for check in checks)
 
-    def test(value: Any) -> bool:
-        if isinstance(value, list):
-            return any(test_one(item) for item in value)
-        return value is not None and test_one(value)
-
-    return test
+    return holds
 
 
-def lookup(values: Mapping[str, Any], path: str) -> Any:
-    """Return the value under the path, None where there is none. A key that contains dots wins over nesting."""
-    value = values.get(path)
-    if value is not None or "." not in path:
-        return value
-    head, _, rest = path.partition(".")
-    inner = values.get(head)
-    return lookup(inner, rest) if isinstance(inner, dict) else None
+def _settle(when: Sequence[_Line[S] | _Joined[S]], known: S | None) -> bool | Holds[S]:
+    """Return whether all lines hold as far as the common fields of `known` tell, else what is left to check.
 
-
-def _is_special(text: str) -> bool:
-    return "*" in text or "?" in text or bool(_COMPARISON.fullmatch(text) or _RANGE.fullmatch(text))
-
-
-def _special(pattern: Pattern) -> Test:
-    if isinstance(pattern, bool):
-        return lambda value: (
-            value is pattern or (isinstance(value, str) and value.casefold() == str(pattern).casefold())
-        )
-    if isinstance(pattern, (int, float)):
-        return lambda value: _number(value) == pattern
-    if comparison := _COMPARISON.fullmatch(pattern):
-        return _comparison(comparison[1], float(comparison[2]))
-    if bounds := _RANGE.fullmatch(pattern):
-        low, high = float(bounds[1]), float(bounds[2])
-        return lambda value: (number := _number(value)) is not None and low <= number <= high
-    return _glob(pattern.casefold())
-
-
-def _comparison(sign: str, bound: float) -> Test:
-    def compare(value: Any) -> bool:
-        number = _number(value)
-        if number is None:
+    Nothing is known of None.
+    """
+    left: list[Holds[S]] = []
+    for line in when:
+        found = line.settle(known)
+        if found is False:
             return False
-        match sign:
-            case ">=":
-                return number >= bound
-            case "<=":
-                return number <= bound
-            case ">":
-                return number > bound
-            case _:
-                return number < bound
-
-    return compare
+        if found is not True:
+            left.append(found)
+    return _all(left)
 
 
-def _glob(pattern: str) -> Test:
-    stem = pattern[:-1]
-    if pattern.endswith("*") and "*" not in stem and "?" not in stem:
-        return lambda value: (text := _text(value)) is not None and text.startswith(stem)
-    # No repeat can be re-read another way once what follows it was found, so hostile text costs no more than its length
-    # times the pattern's.
-    parts = [re.escape(part).replace(r"\?", ".") for part in re.sub(r"\*+", "*", pattern).split("*")]
-    body = parts[0] + "".join(f"(?>.*?{part})" for part in parts[1:-1])
-    if len(parts) > 1:
-        body += f".*{parts[-1]}"
-    matches = re.compile(body, re.DOTALL).fullmatch
-    return lambda value: (text := _text(value)) is not None and matches(text) is not None
+def _all(parts: list[Holds[S]]) -> bool | Holds[S]:
+    if len(parts) == 1:
+        return parts[0]
+    return (lambda subject: all(holds(subject) for holds in parts)) if parts else True
 
 
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value.casefold()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
-    return None
+def _any(parts: list[Holds[S]]) -> bool | Holds[S]:
+    if len(parts) == 1:
+        return parts[0]
+    return (lambda subject: any(holds(subject) for holds in parts)) if parts else False
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return None
+def _not(part: Holds[S]) -> Holds[S]:
+    return lambda subject: not part(subject)
 
 
-def _touch_reader(field: str) -> Read:
-    head, _, rest = field.partition(".")
+def _touch_reader(name: str) -> Callable[[Touch], Any]:
+    head, _, rest = name.partition(".")
     match head:
         case "campaign":
             return lambda touch: getattr(touch.campaign, rest) if touch.campaign else None
@@ -206,10 +209,22 @@ def _touch_reader(field: str) -> Read:
             return lambda touch: touch.account_domain or None
         case "account":
             return lambda touch: lookup(touch.account_traits, rest)
+        case "alias":
+            return lambda touch: _aliases(touch.aliases, rest)
         case _:
-            return lambda touch: getattr(touch, field)
+            return lambda touch: getattr(touch, name)
 
 
-def _profile_path(condition: Condition) -> tuple[str, str]:
-    head, _, rest = condition.field.partition(".")
-    return ("account" if head == "account" else "contact", rest)
+def _profile_reader(name: str) -> Callable[[Profile], Any]:
+    head, _, rest = name.partition(".")
+    match head:
+        case "account":
+            return lambda profile: lookup(profile.account, rest)
+        case "alias":
+            return lambda profile: _aliases(profile.aliases, rest)
+        case _:
+            return lambda profile: lookup(profile.traits, rest)
+
+
+def _aliases(aliases: Collection[Alias], kind: str) -> list[str]:
+    return [alias.value for alias in aliases if alias.kind == kind]

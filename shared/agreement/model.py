@@ -1,15 +1,20 @@
 """The agreement as values: what marketing and sales both call a lead."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
 
-# What a condition compares with: text (`*` and `?` are wildcards, `>= 50` and `10..50` are ranges), a number, a flag.
-Pattern = str | float | bool
+from shared.business_calendar import BusinessCalendar
 
-Hours = Literal["business", "always"]  # when the response clock runs
+# What a value is: text (`*` and `?` are wildcards, `>= 50` and `10..50` are ranges), a number, a flag.
+Plain = str | float | bool
+
+# What a value is held against; a duration is compared with seconds.
+Bound = float | timedelta
+
+# When the response clock runs, besides the names of calendars: while whoever has the handoff works, or round the clock.
+BUSINESS, ALWAYS = "business", "always"
 
 
 class Stage(StrEnum):
@@ -24,12 +29,46 @@ class Stage(StrEnum):
 JOURNEY = tuple(Stage)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a value is asked that is more than being one: everything given must hold."""
+
+    exists: bool | None = None
+    none_of: tuple[Plain, ...] = ()
+    at_least: Bound | None = None
+    above: Bound | None = None
+    at_most: Bound | None = None
+    below: Bound | None = None
+    since: datetime | None = None  # at this instant or later
+    before: datetime | None = None
+    in_last: timedelta | None = None  # within so long before the touch occurred
+    in_next: timedelta | None = None  # within so long after it
+    hours: str | None = None  # name of a calendar: in its working time
+    calendar: BusinessCalendar | None = None  # of that name
+
+
+# What a condition compares with.
+Pattern = Plain | Check
+
+
+class Junction(StrEnum):
+    """How whole conditions are put together."""
+
+    ALL = "all"
+    ANY = "any"
+    NOT = "not"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One line of a `when`: the field must match any of the patterns."""
+    """One line of a `when`: the field must match any of the patterns.
 
-    field: str  # such as `name`, `properties.form`, `account.industry`
-    any_of: tuple[Pattern, ...]
+    A line of `all`, `any` or `not` has that for its field, and no patterns but whole `when`s; `not` has one of them.
+    """
+
+    field: str  # such as `name`, `properties.form`, `account.industry`; or a Junction
+    any_of: tuple[Pattern, ...] = ()
+    of: tuple[tuple["Condition", ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +120,7 @@ class RespondTimes:
     standard: timedelta
     reassign_after: timedelta
     escalate_after: timedelta
-    hours: Hours
+    hours: str  # BUSINESS, ALWAYS, or the name of a calendar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +137,4 @@ class Agreement:
     rearm: Rearm
     respond: RespondTimes
     reject_reasons: tuple[str, ...]
+    calendars: Mapping[str, BusinessCalendar] = field(default_factory=dict)

@@ -3,18 +3,17 @@
 Each mistake says where it stands, which key it is about, and what would be right.
 """
 
-from collections.abc import Collection
-from typing import get_args
+from collections.abc import Collection, Mapping
 
 import yaml
 
+from shared.agreement.calendar_reading import read_calendar
 from shared.agreement.model import (
+    ALWAYS,
+    BUSINESS,
     JOURNEY,
     Agreement,
-    Condition,
     FitRule,
-    Hours,
-    Pattern,
     Ready,
     Rearm,
     RespondTimes,
@@ -22,24 +21,19 @@ from shared.agreement.model import (
     Stage,
 )
 from shared.agreement.reading import Mistake, Reader, compose
+from shared.agreement.when_reading import CONTACT_FIELDS, TOUCH_FIELDS, read_when
+from shared.business_calendar import BusinessCalendar
 from shared.durations import format_duration, parse_duration
 
 FORMAT = 1
 LARGEST_TEXT = 262_144  # characters
 
-# What a touch can be asked about; a name that ends in a dot takes any key below it.
-TOUCH_FIELDS = (
-    "name", "type", "path", "url", "title", "referrer", "source", "kind",
-    "campaign.name", "campaign.source", "campaign.medium", "campaign.term", "campaign.content",
-    "properties.", "traits.", "contact.", "account.",
-)  # fmt: skip
-CONTACT_FIELDS = ("contact.", "traits.", "account.")
-
 _SHORTEST_HALF_LIFE = parse_duration("1m")
 _LONGEST_HALF_LIFE = parse_duration("3650d")
 _LARGEST_POINTS = 10_000.0
 
-_SECTIONS = ("version", "title", "half_life", "groups", "rules", "ready", "rearm", "respond", "reject_reasons")
+SECTIONS = ("version", "title", "half_life", "groups", "rules", "ready", "rearm", "respond", "reject_reasons")
+OPTIONAL_SECTIONS = ("fit", "stages", "calendars")
 
 
 def parse_agreement(text: str) -> Agreement | tuple[Mistake, ...]:
@@ -55,7 +49,7 @@ def parse_agreement(text: str) -> Agreement | tuple[Mistake, ...]:
 
 
 def _agreement(reader: Reader, root: yaml.Node) -> Agreement:
-    sections = reader.mapping(root, "", required=_SECTIONS, optional=("fit", "stages"))
+    sections = reader.mapping(root, "", required=SECTIONS, optional=OPTIONAL_SECTIONS)
     if "version" in sections and reader.integer(sections["version"], "version", least=0) != FORMAT:
         reader.wrong(
             sections["version"],
@@ -63,13 +57,16 @@ def _agreement(reader: Reader, root: yaml.Node) -> Agreement:
             f"expected {FORMAT}: it is the format of this file; Tandem numbers the agreements itself",
         )
     groups = _groups(reader, sections.get("groups"))
+    calendars = _calendars(reader, sections.get("calendars"))
     agreement = Agreement(
         title=reader.text(sections.get("title"), "title"),
         half_life=reader.duration(
             sections.get("half_life"), "half_life", least=_SHORTEST_HALF_LIFE, most=_LONGEST_HALF_LIFE
         ),
         groups=groups,
-        rules=_rules(reader, sections.get("rules"), groups=groups if "groups" in sections else None),
+        rules=_rules(
+            reader, sections.get("rules"), groups=groups if "groups" in sections else None, calendars=calendars
+        ),
         fit=_fit(reader, sections.get("fit")),
         stages={
             reader.choice(name, key, Stage): reader.duration(node, key)
@@ -77,8 +74,9 @@ def _agreement(reader: Reader, root: yaml.Node) -> Agreement:
         },
         ready=_ready(reader, sections.get("ready")),
         rearm=_rearm(reader, sections.get("rearm")),
-        respond=_respond(reader, sections.get("respond")),
+        respond=_respond(reader, sections.get("respond"), calendars=calendars),
         reject_reasons=_reject_reasons(reader, sections.get("reject_reasons")),
+        calendars=calendars,
     )
     _check_parts_agree(reader, agreement)
     return agreement
@@ -94,7 +92,24 @@ def _groups(reader: Reader, section: yaml.Node | None) -> dict[str, float]:
     return caps
 
 
-def _rules(reader: Reader, section: yaml.Node | None, *, groups: Collection[str] | None) -> tuple[Rule, ...]:
+def _calendars(reader: Reader, section: yaml.Node | None) -> dict[str, BusinessCalendar]:
+    calendars = {}
+    for name, node, key in reader.entries(section, "calendars"):
+        if name.value in {BUSINESS, ALWAYS}:
+            reader.wrong(name, key, f"expected another name, such as office: {name.value} has a meaning of its own")
+        elif not name.value.strip():
+            reader.wrong(name, key, "expected a name, such as office")
+        calendars[str(name.value)] = read_calendar(reader, node, key)
+    return calendars
+
+
+def _rules(
+    reader: Reader,
+    section: yaml.Node | None,
+    *,
+    groups: Collection[str] | None,
+    calendars: Mapping[str, BusinessCalendar],
+) -> tuple[Rule, ...]:
     rules = []
     seen: dict[str, int] = {}
     for node, key in reader.items(section, "rules"):
@@ -108,7 +123,7 @@ def _rules(reader: Reader, section: yaml.Node | None, *, groups: Collection[str]
         rules.append(
             Rule(
                 id=rule_id,
-                when=_when(reader, fields.get("when"), f"{key}.when", TOUCH_FIELDS),
+                when=read_when(reader, fields.get("when"), f"{key}.when", fields=TOUCH_FIELDS, calendars=calendars),
                 group=group,
                 points=_points(reader, fields.get("points"), f"{key}.points"),
                 per_day=reader.integer(fields["per_day"], f"{key}.per_day", least=1) if "per_day" in fields else None,
@@ -129,7 +144,7 @@ def _fit(reader: Reader, section: yaml.Node | None) -> tuple[FitRule, ...]:
         rules.append(
             FitRule(
                 id=_rule_id(reader, fields.get("id"), f"{key}.id", seen),
-                when=_when(reader, fields.get("when"), f"{key}.when", CONTACT_FIELDS),
+                when=read_when(reader, fields.get("when"), f"{key}.when", fields=CONTACT_FIELDS),
                 points=_points(reader, fields["points"], f"{key}.points") if "points" in fields else 0.0,
                 disqualify=reader.flag(fields["disqualify"], f"{key}.disqualify") if "disqualify" in fields else False,
             )
@@ -150,37 +165,6 @@ def _points(reader: Reader, node: yaml.Node | None, key: str) -> float:
     return reader.number(node, key, least=-_LARGEST_POINTS, most=_LARGEST_POINTS)
 
 
-def _when(reader: Reader, node: yaml.Node | None, key: str, fields: tuple[str, ...]) -> tuple[Condition, ...]:
-    conditions = []
-    for name, value, at in reader.entries(node, key):
-        field = str(name.value)
-        if not any(_names(known, field) for known in fields):
-            rest = field.partition(".")[2] or "<name>"
-            reader.unknown(
-                name,
-                at,
-                field,
-                kind="field",
-                known=[f"{known}{rest}" if known.endswith(".") else known for known in fields],
-            )
-        conditions.append(Condition(field=field, any_of=_patterns(reader, value, at)))
-    if isinstance(node, yaml.MappingNode) and not node.value:
-        reader.wrong(node, key, "expected at least one condition, such as name: Form Submitted")
-    return tuple(sorted(conditions, key=lambda condition: condition.field))
-
-
-def _names(known: str, field: str) -> bool:
-    return len(field) > len(known) and field.startswith(known) if known.endswith(".") else field == known
-
-
-def _patterns(reader: Reader, node: yaml.Node, key: str) -> tuple[Pattern, ...]:
-    if isinstance(node, yaml.SequenceNode):
-        if not node.value:
-            reader.wrong(node, key, "expected at least one value in the list")
-        return tuple(reader.pattern(item, f"{key}[{index}]") for index, item in enumerate(node.value))
-    return (reader.pattern(node, key),)
-
-
 def _ready(reader: Reader, section: yaml.Node | None) -> Ready:
     fields = reader.mapping(section, "ready", required=("engagement",), optional=("fit", "touches", "stage"))
     return Ready(
@@ -199,7 +183,7 @@ def _rearm(reader: Reader, section: yaml.Node | None) -> Rearm:
     )
 
 
-def _respond(reader: Reader, section: yaml.Node | None) -> RespondTimes:
+def _respond(reader: Reader, section: yaml.Node | None, *, calendars: Mapping[str, BusinessCalendar]) -> RespondTimes:
     names = ("hand_raise", "standard", "reassign_after", "escalate_after", "hours")
     fields = reader.mapping(section, "respond", required=names)
     times = RespondTimes(
@@ -207,9 +191,7 @@ def _respond(reader: Reader, section: yaml.Node | None) -> RespondTimes:
         standard=reader.duration(fields.get("standard"), "respond.standard"),
         reassign_after=reader.duration(fields.get("reassign_after"), "respond.reassign_after"),
         escalate_after=reader.duration(fields.get("escalate_after"), "respond.escalate_after"),
-        hours="always"
-        if reader.word(fields.get("hours"), "respond.hours", get_args(Hours)) == "always"
-        else "business",
+        hours=reader.word(fields.get("hours"), "respond.hours", (BUSINESS, ALWAYS, *calendars)),
     )
     if "escalate_after" in fields and times.escalate_after < times.reassign_after:
         reader.wrong(

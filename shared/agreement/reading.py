@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from shared.agreement.model import Pattern
+from shared.agreement.model import Plain
 from shared.durations import format_duration, parse_duration
 
 _DEEPEST = 20
@@ -224,7 +224,7 @@ class Reader:
         self.sound[key] = node
         return member
 
-    def pattern(self, node: yaml.Node, key: str) -> Pattern:
+    def pattern(self, node: yaml.Node, key: str) -> Plain:
         """Return what a condition compares with. Only true and false are flags; yes, no, on and off are text."""
         if not isinstance(node, yaml.ScalarNode) or _is_nothing(node):
             self.wrong(node, key, "expected text, a number, true or false, or a list of these")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from shared.business_calendar import BusinessCalendar
 from shared.events.explanation import Score
 from shared.events.touch import Alias, Campaign
 
@@ -41,12 +42,16 @@ class Words(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Respond(msgspec.Struct, frozen=True):
-    """The response times of the agreement, in seconds."""
+    """The response times of the agreement, in seconds.
+
+    `business` means the working time of the calendar; without one, of whoever has the handoff.
+    """
 
     within_seconds: int
     reassign_after_seconds: int
     escalate_after_seconds: int
     hours: Literal["business", "always"]
+    calendar: BusinessCalendar | None = None
 
 
 class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready", tag_field="type"):

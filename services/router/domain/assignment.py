@@ -6,12 +6,10 @@ The decision is a value that lists every candidate and why not; it is stored wit
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from services.router.domain.team import Pool, Rep, Team
 from services.router.domain.turn import Share, take_turn
-from shared.agreement.matching import compile_patterns, lookup
-from shared.agreement.model import Condition
+from shared.agreement.matching import Profile, compile_for_profile
 from shared.events.handoff import ContactSnapshot
 
 
@@ -58,15 +56,11 @@ class Decision:
 def choose_pool(team: Team, contact: ContactSnapshot) -> Route | None:
     """Return the pool of the first rule that holds, or the default; None when the team has no pool."""
     account = {**contact.account_traits, "domain": contact.account_domain or None}
+    profile = Profile(contact.traits, account, contact.aliases)
     for number, rule in enumerate(team.rules):
-        if all(_holds(condition, contact.traits, account) for condition in rule.when):
+        if compile_for_profile(rule.when)(profile):
             return Route(pool=rule.pool, rule=number)
     return Route(pool=team.default_pool, rule=None) if team.default_pool else None
-
-
-def _holds(condition: Condition, traits: Mapping[str, Any], account: Mapping[str, Any]) -> bool:
-    side, _, path = condition.field.partition(".")
-    return compile_patterns(condition.any_of)(lookup(account if side == "account" else traits, path))
 
 
 def choose_rep(

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.scorer.domain.deciding import Handoff
 from services.scorer.domain.terms import Terms
+from shared.agreement.model import ALWAYS
 from shared.events.handoff import HandoffReady, Respond, TouchSummary, Words
 from shared.events.touch import Touch, TouchType
 from shared.events.vocabulary import is_own_doing
@@ -50,7 +51,8 @@ def handoff_ready(handoff: Handoff, history: Iterable[Touch], terms: Terms) -> H
             within_seconds=int(within.total_seconds()),
             reassign_after_seconds=int(respond.reassign_after.total_seconds()),
             escalate_after_seconds=int(respond.escalate_after.total_seconds()),
-            hours=respond.hours,
+            hours="always" if respond.hours == ALWAYS else "business",
+            calendar=terms.agreement.calendars.get(respond.hours),
         ),
         reject_reasons=terms.agreement.reject_reasons,
     )

@@ -21,7 +21,7 @@ class Fit:
 def fit(state: ContactState, terms: Terms) -> Fit:
     """Return the fit, explained: the values of the parts add up to the score exactly."""
     account = {**state.account(), "domain": state.account_domain() or None}
-    met = terms.fit_matcher.match(state.profile(), account)
+    met = terms.fit_matcher.match(state.profile(), account, state.aliases)
     parts = [Part(value=on_grid(rule.points), rule=rule.id, points=rule.points) for rule in met if not rule.disqualify]
     total = fsum(part.value for part in parts)
     if total < 0:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.agreement.matching import FitMatcher, TouchMatcher, compile_patterns, lookup
-from shared.agreement.model import Condition, FitRule, Pattern, Rule
+from shared.agreement.matching import FitMatcher, TouchMatcher
+from shared.agreement.model import Condition, FitRule, Plain, Rule
+from shared.agreement.patterns import compile_patterns, lookup
 from shared.events.touch import Campaign
 from tests.support.touches import a_touch, a_track, agreement
 
@@ -52,7 +53,7 @@ from tests.support.touches import a_touch, a_track, agreement
         ("demo", None, False),
     ],
 )
-def test_a_pattern(pattern: Pattern, value: Any, expected: bool) -> None:  # noqa: FBT001  # a column of the table
+def test_a_pattern(pattern: Plain, value: Any, expected: bool) -> None:  # noqa: FBT001  # a column of the table
     """Text compares in any case, wildcards and comparisons do as people read them."""
     assert compile_patterns([pattern])(value) is expected
 

@@ -92,7 +92,12 @@ reject_reasons: [a, a]
         ("stages:   {first_thought: 90d, ", "stages:   {", "rules[3].stage: expected stages to say"),
         ("points: 40}", "points: 40, disqualify: true}", "expected either points or disqualify"),
         ("account.domain", "acount.domain", "did you mean 'account.domain'?"),
-        ("properties.form: demo", "properties.form: [demo, {a: 1}]", "expected text, a number, true or false"),
+        ("properties.form: demo", "properties.form: [demo, [a]]", "expected text, a number, true or false"),
+        (
+            "properties.form: demo",
+            "properties.form: [demo, {a: 1}]",
+            "there is no key 'a'; expected one of: exists, not",
+        ),
         ("properties.form: demo", "properties.form: []", "expected at least one value in the list"),
         ("properties.form: demo", "properties.form: ", "expected text, a number, true or false"),
         ("half_life: 30d", "half_life: 10s", "half_life: expected a duration from 1m to 3650d"),

@@ -5,11 +5,14 @@ from datetime import date, time
 from ipaddress import ip_network
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from services.router.domain.team import Endpoint, Member, Pool, Rep, TimeOff
+from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team, TimeOff
 from services.router.domain.team_reading import read_team
 from services.router.errors import TeamInvalid
+from shared.agreement.model import Condition
+from shared.agreement.when_reading import write_when
 from shared.business_calendar import Shift
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -160,3 +163,30 @@ def test_characters_in_halves() -> None:
     for half in ('{"\\udb3c": false}', text.replace("\\ude00", "", 1)):
         with pytest.raises(TeamInvalid, match="expected whole characters"):
             read_team(half)
+
+
+def test_conditions_of_every_kind() -> None:
+    """A rule asks what an agreement can ask of a contact; the team is stored and shown as it was written."""
+    rule = (
+        "{when: {contact.seats: {at_least: 50}, contact.signed: {since: 2026-05-01}, "
+        "any: [{account.country: [DE, AT]}, {not: {account.region: {exists: true}}}]}, pool: everyone}"
+    )
+    team = read_team(TEAM + f"rules: [{rule}]\n")
+
+    stored = msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(team)))
+
+    assert msgspec.convert(stored, Team) == team
+    assert write_when(team.rules[0].when) == {
+        "any": [{"account.country": ["DE", "AT"]}, {"not": {"account.region": [{"exists": True}]}}],
+        "contact.seats": [{"at_least": 50.0}],
+        "contact.signed": [{"since": "2026-05-01T00:00:00Z"}],
+    }
+
+
+def test_a_team_that_the_last_release_stored() -> None:
+    """What a condition is stored as has grown; what was there means what it did."""
+    stored = {"when": [{"field": "account.employees", "any_of": [">= 500", 5, True]}], "pool": "large"}
+
+    assert msgspec.convert(stored, Rule) == Rule(
+        when=(Condition("account.employees", (">= 500", 5.0, True)),), pool="large"
+    )
