@@ -46,6 +46,8 @@ def agreement_propose(file: Path, url: Url = DEFAULT_URL, key: Key = "") -> None
 def agreement_sign(version: int, url: Url = DEFAULT_URL, key: Key = "") -> None:
     """Sign a draft for the side that the key belongs to; the second signature makes it active.
 
+    If touches count otherwise under it, they are counted first: `tandem agreement show` tells how far that is.
+
     Example: tandem agreement sign 3 --key sales_…
     """
     signed = call(lambda: client(url, key).sign(version))
@@ -64,6 +66,13 @@ def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Ur
     for item in shown["signatures"]:
         out.print(
             f"# signed for {item['side']} by {item['signed_by']} at {item['signed_at']}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    if shown["status"] == "activating":
+        counted = f"{shown['replay']['progress']:.0%}, {shown['replay']['contacts']} contacts"
+        out.print(
+            f"# version {shown['replay']['replaces']} stays in force until all is counted: {counted} so far",
             soft_wrap=True,
             highlight=False,
         )

@@ -21,8 +21,9 @@ from services.scorer.answering import (
     writing,
 )
 from services.scorer.errors import AgreementClosed, AgreementError, AgreementMissing, HashMismatch
-from services.scorer.showing import show_version
+from services.scorer.showing import show_replay, show_version
 from services.scorer.store.agreements import AgreementStore, Side
+from services.scorer.store.replays import ReplayStore
 from shared.agreement.hashing import content_hash
 from shared.agreement.model import Agreement
 from shared.agreement.parse import LARGEST_TEXT, parse_agreement
@@ -58,8 +59,9 @@ def create_agreement_routes(
     clock: Clock,
     on_activation: Callable[[], None],
 ) -> APIRouter:
-    """Build the routes below `/v1/agreements`; `on_activation` is called after an agreement became active."""
+    """Build the routes below `/v1/agreements`; `on_activation` is called after both sides signed an agreement."""
     router = APIRouter(prefix="/v1/agreements")
+    replays = ReplayStore()
 
     @router.get("")
     async def list_agreements(request: Request, cursor: Cursor = None, limit: Limit = 50) -> Response:
@@ -93,7 +95,8 @@ def create_agreement_routes(
         async with reading(engine) as connection:
             with _told():
                 version = await agreements.read_active(connection)
-        return json_answer(show_version(version))
+            progress = await replays.progress(connection, version.version)
+        return json_answer(show_version(version) | {"replay": show_replay(progress)})
 
     @router.get("/{version}")
     async def read_agreement(request: Request, version: Number) -> Response:
@@ -102,11 +105,16 @@ def create_agreement_routes(
         async with reading(engine) as connection:
             with _told():
                 found = await agreements.read(connection, version)
-        return json_answer(show_version(found))
+            progress = await replays.progress(connection, version)
+        return json_answer(show_version(found) | {"replay": show_replay(progress)})
 
     @router.post("/{version}/signatures")
     async def sign(request: Request, version: Number) -> Response:
-        """Sign a version for the side of the key. The second side's signature makes it active at once."""
+        """Sign a version for the side of the key. The second side's signature makes it active at once.
+
+        If it counts otherwise than the active one, it is `activating` until all touches are counted; `replay` tells how
+        far that is.
+        """
         principal = require(keys, request, *_SIDES)
         signed_hash = await _signed_hash(request)
         async with writing(engine) as connection:
@@ -119,9 +127,10 @@ def create_agreement_routes(
                     by=principal.name,
                     clock=clock,
                 )
-        if signed.status == "active":
+            progress = await replays.progress(connection, version)
+        if signed.status in {"activating", "active"}:
             on_activation()
-        return json_answer(show_version(signed), 201)
+        return json_answer(show_version(signed) | {"replay": show_replay(progress)}, 201)
 
     return router
 

@@ -33,7 +33,7 @@ def create_router(
     clock: Clock,
     on_activation: Callable[[], None],
 ) -> APIRouter:
-    """Build all routes; `on_activation` is called after an agreement became active."""
+    """Build all routes; `on_activation` is called after both sides signed an agreement."""
     router = APIRouter()
     router.include_router(
         create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)

@@ -13,15 +13,17 @@ from services.scorer.holding import Holding
 from services.scorer.judging import Judging
 from services.scorer.merging import Merging
 from services.scorer.overruling import Overruling
+from services.scorer.replaying import Replaying
 from services.scorer.settings import ScorerSettings
 from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.merges import MergeStore
+from services.scorer.store.replays import ReplayStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
-from services.scorer.worker import once_readable, scoring_worker, sweeping
+from services.scorer.worker import once_readable, repricing, scoring_worker, sweeping
 from shared.outbox_gauges import measuring
 from shared.platform import Platform
 from shared.postgres.engine import passes
@@ -75,7 +77,21 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         clock=platform.clock,
     )
     scoring = scoring_worker(platform, scorer=scorer, positions=positions, settings=settings)
-    activated = asyncio.Event()
+    agreed, activated = asyncio.Event(), asyncio.Event()
+    replaying = Replaying(
+        engine,
+        agreements=agreements,
+        contacts=contacts,
+        touches=touches,
+        replays=ReplayStore(),
+        metrics=platform.metrics,
+        clock=platform.clock,
+        on_activation=activated.set,
+    )
+
+    def wake() -> None:
+        agreed.set()
+        activated.set()
 
     async def readiness() -> tuple[str, ...]:
         missing = [] if await platform.log.reachable() else ["the log cannot be reached"]
@@ -101,12 +117,13 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             agreements=agreements,
             keys=platform.keys,
             clock=platform.clock,
-            on_activation=activated.set,
+            on_activation=wake,
         ),
         workers={
             "scoring": once_readable(platform, agreements, scoring.run),
             "cooling": sweeping("cooling", scorer.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
-            "repricing": sweeping("repricing", scorer.apply_agreement, every=settings.repricing_every, wake=activated),
+            "repricing": repricing(scorer, every=settings.repricing_every, wake=activated),
+            "replaying": sweeping("replaying", replaying.go_on, every=settings.repricing_every, wake=agreed),
             "outbox": outbox.relay,
             "gauges": measuring(platform, outbox, service="scorer"),
         },

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.arrival import Arrived, read_batches, reject
 from services.scorer.domain.accepting import Unusable
+from services.scorer.domain.counting import start_counting
 from services.scorer.domain.deciding import Decision, take_feedback, take_touch
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.merging import owners, part_strangers, roots
@@ -22,7 +23,7 @@ from services.scorer.judging import Judging, Verdicts
 from services.scorer.merging import Merging
 from services.scorer.repricing import reprice
 from services.scorer.store.agreements import AgreementStore
-from services.scorer.store.contacts import ContactStore
+from services.scorer.store.contacts import ContactStore, Lane
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
@@ -144,16 +145,21 @@ class Scorer:
             await self._telling.rejected(connection, rejected)
         self._telling.announce((), rejected=len(rejected))
 
-    async def apply_agreement(self, *, limit: int) -> int:
+    async def apply_agreement(self, *, limit: int, lane: Lane | None = None) -> int:
         """Decide contacts under the active agreement that were last decided under another; return how many.
 
-        Each contact is decided once, as of the instant of activation, by whichever process gets hold of it first.
+        Each contact is decided once, as of the instant of activation, by whichever process gets hold of it first. In a
+        lane they are taken in the order of their ids, and the lane moves on.
         """
         async with self._engine.begin() as connection:
             active = await self._agreements.hold_active(connection)
             if active is None:
                 return 0
-            states = await self._contacts.lock_outdated(connection, active.terms.version, limit=limit)
+            version = active.terms.version
+            if lane is None:
+                states = await self._contacts.lock_outdated(connection, version, limit=limit)
+            else:
+                states = await self._contacts.lock_outdated_in(connection, version, lane, limit=limit)
             if not states:
                 return 0
             repriced = await reprice(connection, self._touches, active, states)
@@ -161,6 +167,8 @@ class Scorer:
             await self._telling.decided(connection, decided, active.terms, traces={})
             await self._contacts.save(connection, states)
         self._telling.announce(decision for _, decision in decided)
+        if lane is not None:
+            lane.after = next(reversed(states))
         return len(states)
 
     async def arm_cooled(self, *, limit: int) -> int:
@@ -257,7 +265,8 @@ class Scorer:
                 state = states[contact_id] = ContactState()
                 new.append(contact_id)
                 if terms is not None:
-                    state.agreement, state.counting = terms.version, terms.counting
+                    start_counting(state, terms)
+                    state.agreement = terms.version
             found = verdicts.found.get(contact_id) if verdicts.found else None
             for touch in touches:
                 reason = found.get(touch.id, "") if found else ""

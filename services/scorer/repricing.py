@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.scorer.domain.deciding import Decision, take_terms
+from services.scorer.domain.deciding import Decision, needs_history, take_terms
 from services.scorer.domain.state import ContactState
 from services.scorer.store.agreements import Active
 from services.scorer.store.touches import TouchStore
@@ -16,7 +16,7 @@ async def reprice(
 ) -> dict[UUID, list[Decision]]:
     """Decide those of the contacts that need it, as of the activation; return what was decided of each.
 
-    What counts differently is counted again from the history. The caller holds the contacts.
+    What counts differently and was not prepared is counted again from the history. The caller holds the contacts.
     """
     if active is None:
         return {}
@@ -24,7 +24,7 @@ async def reprice(
     outdated = {contact_id: state for contact_id, state in states.items() if state.agreement != terms.version}
     if not outdated:
         return {}
-    miscounted = [contact_id for contact_id, state in outdated.items() if state.counting != terms.counting]
+    miscounted = [contact_id for contact_id, state in outdated.items() if needs_history(state, terms)]
     histories = await touches.of_contacts(connection, miscounted)
     decided: dict[UUID, list[Decision]] = {}
     for contact_id, state in outdated.items():
@@ -32,6 +32,6 @@ async def reprice(
             history = histories.get(contact_id)
             decided[contact_id] = take_terms(contact_id, state, terms, at=active.since, history=history)
         else:  # nobody is left to be decided
-            state.agreement, state.counting = terms.version, terms.counting
+            state.agreement, state.counting, state.prepared = terms.version, terms.counting, None
             decided[contact_id] = []
     return decided

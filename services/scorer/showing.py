@@ -14,6 +14,7 @@ from services.scorer.domain.state import ContactState, campaign_of
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
 from services.scorer.store.agreements import Version
+from services.scorer.store.replays import Progress
 from shared.events.explanation import Part, Score
 
 
@@ -107,6 +108,19 @@ def show_version(version: Version) -> dict[str, Any]:
             for signature in version.signatures
         ],
         "text": version.text,
+    }
+
+
+def show_replay(progress: Progress | None) -> dict[str, Any] | None:
+    """Return how far the counting before a version is in force is; null where its touches count as before."""
+    if progress is None:
+        return None
+    return {
+        "replaces": progress.replaces,
+        "started_at": progress.started_at,
+        "finished_at": progress.finished_at,
+        "contacts": progress.contacts,
+        "progress": round(progress.share, 4),
     }
 
 

@@ -9,6 +9,7 @@ import structlog
 from services.scorer.handlers import Scorer
 from services.scorer.settings import ScorerSettings
 from services.scorer.store.agreements import AgreementStore
+from services.scorer.store.contacts import Lane, lanes
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
@@ -21,6 +22,7 @@ GROUP = "scorer"
 TOPICS = (TopicName.TOUCHES, TopicName.FEEDBACK, TopicName.CONTACTS)
 
 SWEEP = 200  # contacts in one transaction
+LANES = 2  # of a sweep through all contacts: while one waits for the database, the other computes
 _PAUSE = timedelta(seconds=1)
 
 
@@ -81,7 +83,28 @@ def sweeping(name: str, sweep: Callable[..., Awaitable[int]], *, every: timedelt
                 logger.warning("sweep.waits", reason=str(error))
             if swept:
                 logger.info("sweep.done", contacts=swept)
-            if swept < SWEEP:
+            if not swept:
                 await wait_for_any(stopping, wake, timeout=every)
+
+    return run
+
+
+def repricing(scorer: Scorer, *, every: timedelta, wake: asyncio.Event) -> Worker:
+    """Return a worker that applies a new agreement: in lanes beside each other, if many contacts need it."""
+
+    async def run(stopping: asyncio.Event) -> None:
+        async def follow(lane: Lane) -> int:
+            swept = 0
+            while not stopping.is_set() and (done := await scorer.apply_agreement(limit=SWEEP, lane=lane)):
+                swept += done
+            return swept
+
+        async def sweep(*, limit: int) -> int:
+            swept = await scorer.apply_agreement(limit=limit)
+            if swept == limit:
+                swept += sum(await asyncio.gather(*map(follow, lanes(LANES))))
+            return swept
+
+        await sweeping("repricing", sweep, every=every, wake=wake)(stopping)
 
     return run

@@ -74,6 +74,12 @@ class Metrics:
         self.touches_suspect = counter("touches_suspect", "Touches that count nothing: a machine may have made them.")
         self.touches_repeated = counter("touches_repeated", "Touches seen before and ignored.")
         self.contacts_erased = counter("contacts_erased", "Contacts erased on request.")
+        self.contacts_replayed = counter(
+            "contacts_replayed", "Contacts counted under an agreement before it is in force."
+        )
+        self.replay_progress = gauge(
+            "replay_progress_ratio", "Part of all contacts that is counted under the agreement about to be in force."
+        )
         self.handoffs_decided = counter("handoffs_decided", "Contacts that became sales-ready.", "reason")
 
         # Router

@@ -81,7 +81,7 @@ def step(kind: ArmingKind, event: ArmingEvent) -> ArmingKind:
     return after
 
 
-class Arming(msgspec.Struct, frozen=True, omit_defaults=True):
+class Arming(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The arming of one contact. Instants are in microseconds."""
 
     kind: ArmingKind = ArmingKind.ARMED

@@ -1,11 +1,13 @@
 """Counting: what a touch adds to what is known about its contact."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from services.scorer.domain.decay import DecayedCount
-from services.scorer.domain.instants import DAY, Micros
-from services.scorer.domain.state import ContactState, RuleCount, Stamped, hashed
+from services.scorer.domain.instants import DAY, Micros, to_micros
+from services.scorer.domain.state import ContactState, Prepared, RuleCount, Stamped, hashed
 from services.scorer.domain.terms import Terms
+from services.scorer.domain.verdict import Judged
 from shared.events.touch import Touch
 from shared.events.vocabulary import is_own_doing
 
@@ -46,14 +48,20 @@ def learn_identity(state: ContactState, touch: Touch, at: Micros) -> bool:
 
 def count(state: ContactState, touch: Touch, at: Micros, *, terms: Terms) -> tuple[int, ...]:
     """Count the touch, which occurred `at`, for every rule it meets, and return the indexes of these rules."""
+    if terms.upcoming is not None and is_prepared(state, terms.upcoming):
+        _count(_prepared(state), touch, at, terms.upcoming)
+    return _count(state.rules, touch, at, terms)
+
+
+def _count(counts: dict[str, RuleCount], touch: Touch, at: Micros, terms: Terms) -> tuple[int, ...]:
     met = terms.matcher.match(touch)
     if met:
         rules = terms.agreement.rules
         for index in met:
             rule = rules[index]
-            kept = state.rules.get(rule.id)
+            kept = counts.get(rule.id)
             if kept is None:
-                state.rules[rule.id] = kept = RuleCount(DecayedCount())
+                counts[rule.id] = kept = RuleCount(DecayedCount())
             kept.last = max(kept.last, at)
             if rule.per_day is None:
                 kept.decayed.add(at, terms.half_life)
@@ -71,18 +79,53 @@ def count(state: ContactState, touch: Touch, at: Micros, *, terms: Terms) -> tup
 
 def note_suspect(state: ContactState, touch: Touch, *, terms: Terms) -> None:
     """Note for each rule the touch meets that it would have counted. It is worth nothing, and no evidence."""
+    if terms.upcoming is not None and is_prepared(state, terms.upcoming):
+        _note_suspect(_prepared(state), touch, terms.upcoming)
+    _note_suspect(state.rules, touch, terms)
+
+
+def _note_suspect(counts: dict[str, RuleCount], touch: Touch, terms: Terms) -> None:
     rules = terms.agreement.rules
     for index in terms.matcher.match(touch):
-        kept = state.rules.get(rules[index].id)
+        kept = counts.get(rules[index].id)
         if kept is None:
-            state.rules[rules[index].id] = kept = RuleCount(DecayedCount())
+            counts[rules[index].id] = kept = RuleCount(DecayedCount())
         kept.suspect += 1
 
 
 def start_counting(state: ContactState, terms: Terms) -> None:
-    """Forget what rules counted, to count the contact's touches again under these terms."""
+    """Forget what rules counted, to count all of the contact's touches under these terms, and under what follows."""
     state.rules = {}
     state.counting = terms.counting
+    state.prepared = None if terms.upcoming is None else Prepared(terms.upcoming.version)
+
+
+def prepare(state: ContactState, history: Iterable[Judged], upcoming: Terms) -> None:
+    """Count all of the contact's touches so far under terms that are not in force yet, beside what is."""
+    counts: dict[str, RuleCount] = {}
+    for judged in history:
+        if judged.suspect:
+            _note_suspect(counts, judged.touch, upcoming)
+        else:
+            _count(counts, judged.touch, to_micros(judged.touch.occurred_at), upcoming)
+    state.prepared = Prepared(upcoming.version, counts)
+
+
+def is_prepared(state: ContactState, terms: Terms) -> bool:
+    """Tell whether the counts under these terms are there, whole."""
+    return state.prepared is not None and state.prepared.version == terms.version
+
+
+def take_prepared(state: ContactState, terms: Terms) -> None:
+    """Let the counts that were prepared under these terms be those that hold."""
+    state.rules = _prepared(state)
+    state.counting = terms.counting
+    state.prepared = None
+
+
+def _prepared(state: ContactState) -> dict[str, RuleCount]:
+    assert state.prepared is not None, "asked only where the counts are prepared"
+    return state.prepared.rules
 
 
 def _learn_account(state: ContactState, touch: Touch, at: int) -> None:

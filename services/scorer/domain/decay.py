@@ -19,7 +19,7 @@ import msgspec
 MOST_DOUBLINGS = 64
 
 
-class DecayedCount(msgspec.Struct, array_like=True):
+class DecayedCount(msgspec.Struct, array_like=True, gc=False):
     """A sum of decaying ones."""
 
     total: float = 0.0

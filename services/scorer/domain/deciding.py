@@ -11,7 +11,15 @@ from uuid import UUID
 
 from services.scorer.domain.arming import Reason
 from services.scorer.domain.cooling import falls_below
-from services.scorer.domain.counting import count, learn, learn_identity, note_suspect, start_counting
+from services.scorer.domain.counting import (
+    count,
+    is_prepared,
+    learn,
+    learn_identity,
+    note_suspect,
+    start_counting,
+    take_prepared,
+)
 from services.scorer.domain.engagement import group_sums, within_caps
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import from_micros, to_micros
@@ -95,18 +103,27 @@ def take_terms(
 ) -> list[Decision]:
     """Hold a contact against terms that it was not decided under, as of the instant they became active.
 
-    `history` is all that was counted so far, in any order; None when the counts stand, since only prices changed.
+    `history` is all that was counted so far, in any order; None when it need not be: see `needs_history`.
     """
     state.arming = state.arming.at(to_micros(at))
-    if history is not None:
+    if is_prepared(state, terms):
+        take_prepared(state, terms)
+    elif history is not None:
         start_counting(state, terms)
         for judged in history:
             if judged.suspect:
                 note_suspect(state, judged.touch, terms=terms)
             else:
                 count(state, judged.touch, to_micros(judged.touch.occurred_at), terms=terms)
+    if state.prepared is not None and (terms.upcoming is None or not is_prepared(state, terms.upcoming)):
+        state.prepared = None  # for a version that another came before
     state.agreement = terms.version
     return settle(contact_id, state, terms, at=at, cause=f"agreement {terms.version}")
+
+
+def needs_history(state: ContactState, terms: Terms) -> bool:
+    """Tell whether the terms count otherwise than was counted, and nobody prepared that: after a rolling deployment."""
+    return state.counting != terms.counting and not is_prepared(state, terms)
 
 
 def settle(contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime, cause: str) -> list[Decision]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from services.scorer.domain.counting import count, learn, learn_identity, note_suspect
 from services.scorer.domain.instants import to_micros
-from services.scorer.domain.state import ContactState
+from services.scorer.domain.state import ContactState, Prepared
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
 
@@ -19,6 +19,7 @@ def recount(state: ContactState, history: Iterable[Judged], terms: Terms | None)
         arming=state.arming,
         counting=terms.counting if terms else state.counting,
         agreement=terms.version if terms else state.agreement,
+        prepared=None if terms is None or terms.upcoming is None else Prepared(terms.upcoming.version),
         merged=state.merged,
         parted=state.parted,
         merged_into=state.merged_into,

@@ -2,6 +2,8 @@
 
 Everything in here is the same in whatever order the same touches came, except `arming`, which records decisions, and
 the last bits of the decayed counts.
+
+`gc=False`: what came from JSON holds no cycles, and a sweep reads a million states.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ from shared.events.touch import Alias, Campaign
 from shared.ids import contact_id, derived_id
 
 
-class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True):
+class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     """What one contact did that meets one rule. Instants are in microseconds."""
 
     decayed: DecayedCount
@@ -27,7 +29,14 @@ class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True):
     suspect: int = 0  # touches that met the rule and do not count, because a machine may have made them
 
 
-class Stamped(msgspec.Struct, frozen=True, array_like=True):
+class Prepared(msgspec.Struct, array_like=True, gc=False):
+    """What rules counted under an agreement that is not in force yet, so that it can be from one instant on."""
+
+    version: int
+    rules: dict[str, RuleCount] = {}  # by rule id
+
+
+class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A value, and which touch said it when. The newest wins; of two at one instant, the greater touch id."""
 
     value: Any
@@ -39,7 +48,7 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True):
         return other is None or (self.at, self.touch_id) > (other.at, other.touch_id)
 
 
-class ContactState(msgspec.Struct, omit_defaults=True):
+class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     """The state of one contact. Changed in place within the transaction that holds its row."""
 
     rules: dict[str, RuleCount] = {}  # by rule id
@@ -57,6 +66,8 @@ class ContactState(msgspec.Struct, omit_defaults=True):
     arming: Arming = Arming()
     counting: str = ""  # counting hash of the agreement that the counts were made under; "" when there was none
     agreement: int = 0  # version that the contact was last decided under; 0 when there was none
+    # Counts under the agreement that is about to be in force: whole, or None. What changes `rules` changes them, too.
+    prepared: Prepared | None = None
     # The order of decisions as the router has to see it, whatever the order of the touches was. In microseconds.
     handed_at: int | None = None  # `decided_at` of the newest handoff
     withdrawn_at: int | None = None  # `at` of the newest opt-out that the router was told of

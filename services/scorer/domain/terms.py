@@ -14,10 +14,14 @@ _MANTISSA = 52  # bits of a double, less one
 
 
 class Terms:
-    """One version of the agreement, compiled. Durations are in microseconds."""
+    """One version of the agreement, compiled. Durations are in microseconds.
 
-    def __init__(self, version: int, agreement: Agreement) -> None:
+    `upcoming` is the version that is going to follow and counts otherwise: what is counted is counted under both.
+    """
+
+    def __init__(self, version: int, agreement: Agreement, *, upcoming: "Terms | None" = None) -> None:
         self.version = version
+        self.upcoming = upcoming
         self.agreement = agreement
         self.content = content_hash(agreement)
         self.counting = counting_hash(agreement)

@@ -2,6 +2,8 @@
 
 What decides holds a shared lock on "which one is active" until its transaction ends; activation takes it alone. So
 activation is an instant: every decision falls wholly before or wholly after it, and `activated_at` says when.
+
+A version that counts otherwise than the active one is `activating` first: it is active when all is counted under it.
 """
 
 from collections.abc import Sequence
@@ -11,10 +13,11 @@ from typing import Literal
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.domain.terms import Terms
 from services.scorer.errors import AgreementClosed, AgreementMissing, HashMismatch
+from services.scorer.store.replays import ReplayStore
 from services.scorer.store.tables import agreement, signature
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
@@ -22,13 +25,17 @@ from shared.clock import Clock
 from shared.ids import derived_id
 
 Side = Literal["marketing", "sales"]
-Status = Literal["draft", "active", "superseded"]
+Status = Literal["draft", "activating", "active", "superseded"]
 
 _ACTIVE_LOCK = derived_id("scorer.agreement.active").int & 0x7FFF_FFFF_FFFF_FFFF
 
+_TAKE = select(func.pg_advisory_xact_lock(_ACTIVE_LOCK))
+
 # Built once: every batch begins with them.
 _HOLD = select(func.pg_advisory_xact_lock_shared(_ACTIVE_LOCK))
-_ACTIVE = select(agreement.c.version, agreement.c.activated_at).where(agreement.c.status == "active")
+_IN_FORCE = agreement.c.status.in_(["active", "activating"])
+_ACTIVE = select(agreement.c.version, agreement.c.status, agreement.c.activated_at).where(_IN_FORCE)
+_UPCOMING = select(agreement.c.version).where(agreement.c.status == "activating")
 _PROPOSE_LOCK = derived_id("scorer.agreement.propose").int & 0x7FFF_FFFF_FFFF_FFFF
 
 
@@ -68,7 +75,9 @@ class AgreementStore:
     """The rows of `scorer.agreement` and `scorer.signature`."""
 
     def __init__(self) -> None:
-        self._terms: dict[int, Terms] = {}  # a version never changes, so what was compiled stays right
+        self._replays = ReplayStore()
+        # By version and the upcoming one. A version never changes, so what was compiled stays right.
+        self._terms: dict[tuple[int, int | None], Terms] = {}
 
     async def hold_active(self, connection: AsyncConnection) -> Active | None:
         """Return the active agreement, which stays active until the transaction ends."""
@@ -77,14 +86,21 @@ class AgreementStore:
 
     async def active(self, connection: AsyncConnection) -> Active | None:
         """Return the agreement that is active now."""
-        row = (await connection.execute(_ACTIVE)).one_or_none()
+        rows = {row.status: row for row in await connection.execute(_ACTIVE)}
+        row, upcoming = rows.get("active"), rows.get("activating")
         if row is None:
             return None
-        return Active(await self.terms(connection, row.version), row.activated_at)
+        terms = await self.terms(connection, row.version, upcoming=upcoming.version if upcoming else None)
+        return Active(terms, row.activated_at)
 
-    async def terms(self, connection: AsyncConnection, version: int) -> Terms:
-        """Return the compiled agreement of a version. Raises AgreementMissing."""
-        terms = self._terms.get(version)
+    async def upcoming(self, engine: AsyncEngine) -> int | None:
+        """Return the version that is about to be in force."""
+        async with engine.connect() as connection:
+            return await connection.scalar(_UPCOMING)
+
+    async def terms(self, connection: AsyncConnection, version: int, *, upcoming: int | None = None) -> Terms:
+        """Return the compiled agreement of a version, with the one that is going to follow. Raises AgreementMissing."""
+        terms = self._terms.get((version, upcoming))
         if terms is None:
             written = await connection.scalar(select(agreement.c.text).where(agreement.c.version == version))
             if written is None:
@@ -95,7 +111,8 @@ class AgreementStore:
                     f"Agreement {version} was accepted by another release of Tandem and this one cannot read it: "
                     f"{parsed[0]}. Propose and sign a corrected text under the release that reads it."
                 )
-            self._terms[version] = terms = Terms(version, parsed)
+            following = None if upcoming is None else await self.terms(connection, upcoming)
+            self._terms[version, upcoming] = terms = Terms(version, parsed, upcoming=following)
         return terms
 
     async def propose(
@@ -135,6 +152,7 @@ class AgreementStore:
     ) -> Version:
         """Sign for one side; the second side's signature activates the version in place of the active one.
 
+        If touches have to be counted anew for it, it is `activating` until that is done, in place of another that is.
         Signing twice is signing once. Raises AgreementMissing, HashMismatch, AgreementClosed.
         """
         row = (
@@ -158,11 +176,42 @@ class AgreementStore:
             select(func.count()).select_from(signature).where(signature.c.version == version)
         )
         if row.status == "draft" and sides == 2:
-            await self._activate(connection, version, clock)
+            await self._agree(connection, version, clock)
         return await self.read(connection, version)
 
+    async def _agree(self, connection: AsyncConnection, version: int, clock: Clock) -> None:
+        await connection.execute(_TAKE)
+        before = await self.active(connection)
+        await connection.execute(
+            update(agreement).where(agreement.c.status == "activating").values(status="superseded")
+        )
+        agreed = await self.terms(connection, version)
+        if before is None or before.terms.counting == agreed.counting:
+            await self._activate(connection, version, clock)
+            return
+        await connection.execute(update(agreement).where(agreement.c.version == version).values(status="activating"))
+        await self._replays.begin(connection, version, replaces=before.terms.version, at=clock())
+
+    async def put_in_force(self, connection: AsyncConnection, version: int, *, clock: Clock) -> bool:
+        """Activate a version for which all is counted; tell whether it still is to be.
+
+        It is not when another was signed meanwhile, here or by a release that knows of no replays.
+        """
+        await connection.execute(_TAKE)
+        before = await self.active(connection)
+        upcoming = before.terms.upcoming if before else None
+        if before is None or upcoming is None or upcoming.version != version:
+            return False
+        if before.terms.version != await self._replays.replaced_by(connection, version):
+            await connection.execute(
+                update(agreement).where(agreement.c.version == version).values(status="superseded")
+            )
+            return False
+        await self._activate(connection, version, clock)
+        await self._replays.finish(connection, version, at=clock())
+        return True
+
     async def _activate(self, connection: AsyncConnection, version: int, clock: Clock) -> None:
-        await connection.execute(select(func.pg_advisory_xact_lock(_ACTIVE_LOCK)))
         await connection.execute(update(agreement).where(agreement.c.status == "active").values(status="superseded"))
         # The instant is read under the lock: whatever was decided before is committed.
         await connection.execute(

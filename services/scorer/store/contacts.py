@@ -1,7 +1,9 @@
 """Contacts: one row each, read and written in batches by the transaction that holds them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from operator import attrgetter
 from uuid import UUID
 
@@ -48,6 +50,20 @@ _ADD_ALIASES = """
 """
 
 
+@dataclass(slots=True)
+class Lane:
+    """A range of ids that a sweep goes through: those above `after`, up to `until`."""
+
+    after: UUID
+    until: UUID
+
+
+def lanes(count: int) -> list[Lane]:
+    """Return as many lanes that hold all ids but the very first, which no hash is."""
+    bounds = [UUID(int=((1 << 128) - 1) * number // count) for number in range(count + 1)]
+    return [Lane(after, until) for after, until in pairwise(bounds)]
+
+
 class ContactStore:
     """The rows of `scorer.contact` and `scorer.alias`."""
 
@@ -72,6 +88,32 @@ class ContactStore:
             if found := {row.id: decode_state(row.state) for row in rows}:
                 return found
         return {}
+
+    async def lock_range(
+        self, connection: AsyncConnection, *, after: UUID | None, until: UUID, limit: int
+    ) -> dict[UUID, ContactState]:
+        """Return the next contacts of a range of ids, in their order, waiting for those that somebody else holds."""
+        statement = select(contact.c.id, contact.c.state).where(contact.c.id <= until)
+        if after is not None:
+            statement = statement.where(contact.c.id > after)
+        rows = await connection.execute(statement.order_by(contact.c.id).limit(limit).with_for_update())
+        return {row.id: decode_state(row.state) for row in rows}
+
+    async def lock_outdated_in(
+        self, connection: AsyncConnection, version: int, lane: Lane, *, limit: int
+    ) -> dict[UUID, ContactState]:
+        """Like `lock_outdated`, in a lane and in the order of the ids: a sweep passes each row once.
+
+        The index on versions keeps what was swept until it is vacuumed; a long sweep would read that again and again.
+        """
+        rows = await connection.execute(
+            select(contact.c.id, contact.c.state)
+            .where(contact.c.id > lane.after, contact.c.id <= lane.until, contact.c.agreement != version)
+            .order_by(contact.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return {row.id: decode_state(row.state) for row in rows}
 
     async def lock_cooled(self, connection: AsyncConnection, now: datetime, *, limit: int) -> dict[UUID, ContactState]:
         """Return contacts whose time to be armed has come, leaving out those that somebody else holds."""

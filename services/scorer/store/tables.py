@@ -12,8 +12,10 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
+    false,
     func,
     text,
 )
@@ -92,8 +94,9 @@ agreement = Table(
     Column("proposed_by", Text, nullable=False),
     Column("proposed_at", DateTime(timezone=True), nullable=False),
     Column("activated_at", DateTime(timezone=True)),
-    CheckConstraint("status IN ('draft', 'active', 'superseded')", name="agreement_status"),
+    CheckConstraint("status IN ('draft', 'activating', 'active', 'superseded')", name="agreement_status"),
     Index("agreement_one_active", "status", unique=True, postgresql_where=text("status = 'active'")),
+    Index("agreement_one_activating", "status", unique=True, postgresql_where=text("status = 'activating'")),
     # What was superseded may be proposed again, as a new version that both sides have to sign again.
     Index("agreement_content", "content_hash", unique=True, postgresql_where=text("status <> 'superseded'")),
 )
@@ -107,6 +110,28 @@ signature = Table(
     Column("signed_at", DateTime(timezone=True), nullable=False),
     Column("content_hash", Text, nullable=False),
     CheckConstraint("side IN ('marketing', 'sales')", name="signature_side"),
+)
+
+# Agreements for which all touches were, or are being, counted anew before they are in force.
+replay = Table(
+    "replay",
+    metadata,
+    Column("version", Integer, ForeignKey("scorer.agreement.version"), primary_key=True),
+    Column("replaces", Integer, nullable=False),  # version in force meanwhile
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+)
+
+# How far each part of the space of contact ids is.
+replay_slice = Table(
+    "replay_slice",
+    metadata,
+    Column("version", Integer, ForeignKey("scorer.replay.version"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("after", UUID(as_uuid=True)),  # the last contact that is done; None: not begun
+    Column("contacts", BigInteger, nullable=False, server_default=text("0")),
+    Column("finished", Boolean, nullable=False, server_default=false()),
+    postgresql_with={"fillfactor": 50},
 )
 
 # What remains of an erased contact, so that what is still under way is known as its.

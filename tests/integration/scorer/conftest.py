@@ -21,11 +21,13 @@ from services.scorer.holding import Holding
 from services.scorer.judging import Judging
 from services.scorer.merging import Merging
 from services.scorer.overruling import Overruling
+from services.scorer.replaying import Replaying
 from services.scorer.store import tables
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.merges import MergeStore
+from services.scorer.store.replays import ReplayStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.events.contact import ContactErased, decode_contact
@@ -86,6 +88,16 @@ class Rig:
             agreements=self.agreements,
             metrics=self.metrics,
             clock=lambda: self.now,
+        )
+        self.replaying = Replaying(
+            engine,
+            agreements=self.agreements,
+            contacts=self.contacts,
+            touches=self.touches,
+            replays=ReplayStore(),
+            metrics=self.metrics,
+            clock=lambda: self.now,
+            on_activation=lambda: None,
         )
         overruling = Overruling(
             engine,
@@ -151,12 +163,30 @@ class Rig:
         return response.json()
 
     async def activate(self, text: str = TEXT) -> int:
-        """Propose an agreement and sign it for both sides; return its version."""
+        """Propose an agreement, sign it for both sides, wait until it is in force; return its version."""
+        version = await self.agree(text)
+        await self.replay()
+        assert (await self.get("/v1/agreements/active"))["version"] == version
+        return version
+
+    async def agree(self, text: str = TEXT) -> int:
+        """Propose an agreement and sign it for both sides; return its version, which may have to be counted first."""
         draft = await self.propose(text)
         await self.sign(draft, Role.MARKETING)
-        signed = await self.sign(draft, Role.SALES)
-        assert signed["status"] == "active"
-        return int(signed["version"])
+        return int((await self.sign(draft, Role.SALES))["version"])
+
+    async def replay_counts(self) -> None:
+        """Count all that has to be counted, and stop before the agreement is in force."""
+        async with self.engine.connect() as connection:
+            version = await self.agreements.upcoming(self.engine)
+            assert version is not None
+            while not await ReplayStore().is_done(connection, version):
+                await self.replaying.go_on(limit=50)
+
+    async def replay(self) -> None:
+        """Count what has to be counted before the agreement that both sides signed is in force."""
+        while await self.replaying.go_on(limit=50):
+            pass
 
     async def batch(
         self, *values: bytes, topic: str = TopicName.TOUCHES, number: int = 0, headers: Headers = ()
