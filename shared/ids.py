@@ -4,7 +4,10 @@ import uuid
 from hashlib import sha1
 from typing import NewType
 
-_new, _set = object.__new__, object.__setattr__
+# What `UUID.__init__` ends in, past all that it does before.
+_new, _slots = object.__new__, vars(uuid.UUID)
+_set_number, _set_safety = _slots["int"].__set__, _slots["is_safe"].__set__
+_UNKNOWN = uuid.SafeUUID.unknown
 
 ContactId = NewType("ContactId", uuid.UUID)
 TouchId = NewType("TouchId", uuid.UUID)
@@ -48,6 +51,6 @@ def _uuid5(name: str) -> uuid.UUID:
     """Return `uuid.uuid5(_NAMESPACE, name)`, in a third of the time: every event needs one."""
     digest = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()
     made = _new(uuid.UUID)  # past its constructor, which takes longer than the hash
-    _set(made, "int", int.from_bytes(digest[:16]) & _FREE_BITS | _VERSION_5)
-    _set(made, "is_safe", uuid.SafeUUID.unknown)
+    _set_number(made, int.from_bytes(digest[:16]) & _FREE_BITS | _VERSION_5)
+    _set_safety(made, _UNKNOWN)
     return made

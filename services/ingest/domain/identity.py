@@ -109,10 +109,21 @@ class _Deciding:
             if names.previous:
                 aliases += (_previous(names, self.known),)
             carried.append(aliases)
-            self.decision.people.append(self._person(event, names, aliases))
+            self.decision.people.append(self._as_known(names, aliases) or self._person(event, names, aliases))
         if self.known.joined:
             self.decision.people[:] = map(self._settled, self.decision.people, carried)
         return self.decision
+
+    def _as_known(self, names: Names, aliases: tuple[Alias, ...]) -> Person | None:
+        """Return the person when all names are known as this contact's; most events tell nothing new."""
+        known = self.known
+        contact = known.contacts.get(aliases[0])
+        if contact is None or known.joined:
+            return None
+        for alias in aliases[1:]:
+            if known.contacts.get(alias) != contact:
+                return None
+        return Person(contact, aliases) if _may_lend(aliases[0], contact, names, known) else None
 
     def _person(self, event: int, names: Names, aliases: tuple[Alias, ...]) -> Person:
         known = self.known

@@ -25,6 +25,8 @@ def read_instant(value: Any) -> datetime:
     if isinstance(value, str):
         try:
             instant = datetime.fromisoformat(value.strip())
+            if instant.tzinfo is UTC:
+                return instant
             return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
         except (ValueError, OverflowError):
             pass

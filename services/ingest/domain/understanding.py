@@ -16,6 +16,8 @@ OPT_OUTS = names_with(Effect.OPT_OUT)
 OPT_INS = names_with(Effect.OPT_IN)
 OPT_OUT_TRAITS = ("do_not_contact", "unsubscribed")
 
+# Reading a member of an enumeration takes longer than comparing with it.
+_TRACK, _GROUP = TouchType.TRACK, TouchType.GROUP
 _NO_CAMPAIGN = Campaign()
 _NOTHING: dict[str, Any] = {}
 
@@ -29,7 +31,7 @@ def touch_of(event: Event, origin: Origin, person: Person, *, sign: Sign | None 
         path = scalar_text(properties.get("path") or page.get("path")) or _path(url)
         title = scalar_text(properties.get("title") or page.get("title"))
         referrer = scalar_text(properties.get("referrer") or page.get("referrer"))
-    account_traits = _account_traits(event)
+    account_traits = _account_traits(event) if event.traits or event.group_id else _NOTHING
     source = event.source or origin.source
     return Touch(
         id=touch_id(source, event.message_id),
@@ -47,7 +49,7 @@ def touch_of(event: Event, origin: Origin, person: Person, *, sign: Sign | None 
         campaign=_campaign(event, source, url),
         properties=properties,
         aliases=person.aliases,
-        traits=_NOTHING if event.type is TouchType.GROUP else event.traits,
+        traits=_NOTHING if event.type is _GROUP else event.traits,
         account_domain=(account_traits and stated_domain(account_traits)) or email_domain(event.names.email),
         account_traits=account_traits,
         suspect=sign or "",
@@ -56,7 +58,7 @@ def touch_of(event: Event, origin: Origin, person: Person, *, sign: Sign | None 
 
 
 def _account_traits(event: Event) -> dict[str, Any]:
-    if event.type is TouchType.GROUP:
+    if event.type is _GROUP:
         return {"id": event.group_id, **event.traits} if event.group_id else event.traits
     company = event.traits.get("company")
     if isinstance(company, dict):
@@ -94,13 +96,13 @@ def _opted_out(event: Event) -> bool | None:
 
     A trait that says "not unsubscribed" may be old news from a list that was never told.
     """
-    if event.type is TouchType.TRACK:
+    if event.type is _TRACK:
         name = event.name.strip().lower()
         if name in OPT_OUTS:
             return True
         if name in OPT_INS:
             return False
-    if event.traits and event.type is not TouchType.GROUP:
+    if event.traits and event.type is not _GROUP:
         for trait in OPT_OUT_TRAITS:
             if says_yes(event.traits.get(trait)):
                 return True

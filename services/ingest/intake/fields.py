@@ -14,6 +14,10 @@ from shared.events.touch import TouchType
 
 TYPES = {str(kind): kind for kind in TouchType}
 
+# Reading a member of an enumeration takes longer than comparing with it.
+_TRACK, _PAGE, _SCREEN = TouchType.TRACK, TouchType.PAGE, TouchType.SCREEN
+_GROUP, _ALIAS = TouchType.GROUP, TouchType.ALIAS
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What an event may be."""
@@ -71,22 +75,22 @@ def event_of(
 
     `fallback` names the contact where the fields do not.
     """
-    own = fields.context or NO_CONTEXT
-    context_traits = _merged(context.traits, own.traits)
+    own = _within(context, fields.context)
     properties = fields.properties or {}
-    traits = fields.traits or {}
-    if kind is not TouchType.GROUP:
-        traits = _merged(context_traits, traits)
-    person = context_traits if kind is TouchType.GROUP else traits
+    person = _object(own.traits)
+    if kind is _GROUP:
+        traits = fields.traits or {}
+    else:
+        traits = person = _merged(person, fields.traits)
     names = _names(
         fields, kind, person=person, properties=properties, fallback=fallback, placeholders=limits.placeholders
     )
     name = ""
-    if kind is TouchType.TRACK:
+    if kind is _TRACK:
         name = scalar_text(fields.event).strip()
         if not name:
             raise Refused(Reason.NO_EVENT_NAME, "Give a track call the name of its event in `event`.")
-    elif kind in {TouchType.PAGE, TouchType.SCREEN}:
+    elif kind is _PAGE or kind is _SCREEN:
         name = scalar_text(fields.name) or scalar_text(properties.get("name"))
         if fields.category and "category" not in properties:
             properties = {**properties, "category": fields.category}
@@ -102,13 +106,26 @@ def event_of(
         ),
         names=names,
         name=name,
-        group_id=scalar_text(fields.groupId) if kind is TouchType.GROUP else "",
+        group_id=scalar_text(fields.groupId) if kind is _GROUP else "",
         properties=properties,
         traits=traits,
-        page=_merged(context.page, own.page),
-        campaign=_merged(context.campaign, own.campaign),
-        user_agent=scalar_text(own.userAgent) or scalar_text(context.userAgent),
-        consent=_merged(context.consent, own.consent),
+        page=_object(own.page),
+        campaign=_object(own.campaign),
+        user_agent=scalar_text(own.userAgent),
+        consent=_object(own.consent),
+    )
+
+
+def _within(shared: Context, own: Context | None) -> Context:
+    """Return what the call's own context and that of its batch say together; its own wins key by key."""
+    if own is None or shared is NO_CONTEXT:
+        return own or shared
+    return Context(
+        traits=_merged(shared.traits, own.traits),
+        page=_merged(shared.page, own.page),
+        campaign=_merged(shared.campaign, own.campaign),
+        userAgent=scalar_text(own.userAgent) or shared.userAgent,
+        consent=_merged(shared.consent, own.consent),
     )
 
 
@@ -123,22 +140,26 @@ def _names(
 ) -> Names:
     user = read_identifier(fields.userId, besides=placeholders)
     anonymous = read_identifier(fields.anonymousId, besides=placeholders)
-    email = read_email(person.get("email")) or read_email(user)
+    email = (read_email(person.get("email")) if person else "") or read_email(user)
     if not email and not user:
         email = read_email(properties.get("email"))  # a form tells who filled it in; a known user may write of others
     if fallback:
         user = user or read_identifier(fallback.user, besides=placeholders)
         anonymous = anonymous or read_identifier(fallback.anonymous, besides=placeholders)
         email = email or fallback.email
-    if not (user or email or anonymous) or (kind is TouchType.ALIAS and not user):
-        missing = "a `userId`" if kind is TouchType.ALIAS else "a `userId`, an `anonymousId` or an email"
+    if not (user or email or anonymous) or (kind is _ALIAS and not user):
+        missing = "a `userId`" if kind is _ALIAS else "a `userId`, an `anonymousId` or an email"
         raise Refused(Reason.NO_IDENTIFIER, f"Send {missing} that names one contact, at most 256 characters long.")
-    previous = read_identifier(fields.previousId, besides=placeholders) if kind is TouchType.ALIAS else ""
+    previous = read_identifier(fields.previousId, besides=placeholders) if kind is _ALIAS else ""
     return Names(user=user, email=email, anonymous=anonymous, previous="" if previous == user else previous)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _merged(under: Any, over: Any) -> dict[str, Any]:
     """Return both objects as one, `over` winning key by key; what is no object counts as empty."""
-    if not isinstance(under, dict) or not under:
-        return over if isinstance(over, dict) else {}
+    if not under or not isinstance(under, dict):
+        return _object(over)
     return {**under, **over} if isinstance(over, dict) else under
