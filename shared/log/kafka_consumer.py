@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from time import monotonic
 from typing import Any
 
@@ -25,16 +26,28 @@ from shared.log.errors import LogUnavailable
 from shared.log.kafka_member import KafkaMember
 from shared.log.kafka_producer import Producing
 from shared.log.protocol import FETCH_BYTES, ClaimPosition
-from shared.log.records import Batch, Partition, StoredRecord
+from shared.log.records import UNREADABLE_HEADER, Batch, Partition, StoredRecord
 from shared.stopping import wait_for_any
 
 USUAL_BYTES = 16 << 10  # of a record, before any was seen
 BOUNDS_TIMEOUT = timedelta(seconds=5)
 GRACE = timedelta(milliseconds=100)  # aiokafka keeps the time itself, except during a rebalance
 FAILURE_PAUSE = timedelta(milliseconds=100)
+PROBE = timedelta(seconds=1)  # for one partition to hand out its next record
 LATEST_MS = 253_402_300_799_000  # the last second that a datetime can hold
 
 Found = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+
+class _Care(Enum):
+    """How records are taken, while one is ahead that aiokafka cannot read.
+
+    It raises instead of handing out what it has read before that record; so what is read up to there is taken singly.
+    """
+
+    NONE = auto()
+    SINGLY = auto()
+    PROBE = auto()  # the record is the next one of one of the partitions
 
 
 class KafkaConsumer:
@@ -68,6 +81,7 @@ class KafkaConsumer:
             lost=self._claims.drop,
         )
         self._usual_bytes = USUAL_BYTES
+        self._care = _Care.NONE
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._logger = structlog.get_logger().bind(group=group)
 
@@ -155,7 +169,10 @@ class KafkaConsumer:
         count = size = 0
         while count < max_records and size < max_bytes and self._member.settled.is_set():
             portion = max(1, min(max_records - count, (max_bytes - size) // self._usual_bytes))
-            taken = await self._take(consumer, portion, wait)
+            if self._care is _Care.PROBE:
+                taken = await self._probe(consumer)
+            else:
+                taken = await self._take(consumer, 1 if self._care is _Care.SINGLY else portion, wait)
             if not taken:
                 break
             wait = timedelta()
@@ -176,11 +193,42 @@ class KafkaConsumer:
                 self.rewind(Partition(*partition))  # the claim tells whether the position can still be read
         except (NoOffsetForPartitionError, TimeoutError):
             pass
+        except UnicodeDecodeError:  # the name of a header is not UTF-8; Kafka does not mind
+            if self._care is _Care.SINGLY:
+                self._care = _Care.PROBE
+            else:
+                self._care = _Care.SINGLY
+                self._take_again()
         except (KafkaError, ConsumerStoppedError) as error:
+            self._take_again()
             self._logger.warning("fetch.waits", reason=repr(error))
             self._member.check(error)
             await asyncio.sleep(FAILURE_PAUSE.total_seconds())
         return {}
+
+    def _take_again(self) -> None:
+        """Claim every partition again: of what aiokafka had read when it failed nobody knows how much is lost."""
+        for partition in self._claims.standings():
+            self.rewind(partition)
+
+    async def _probe(self, consumer: AIOKafkaConsumer) -> Found:
+        """Take the next record of each partition; one that cannot be read is taken as an empty one that says why."""
+        found: dict[TopicPartition, list[ConsumerRecord]] = {}
+        for partition, standing in self._claims.standings().items():
+            where = TopicPartition(*partition)
+            self._member.read(partition, standing.position)
+            try:
+                async with asyncio.timeout((PROBE + GRACE).total_seconds()):
+                    found |= await consumer.getmany(where, timeout_ms=int(PROBE.total_seconds() * 1000), max_records=1)
+            except UnicodeDecodeError as error:
+                self._logger.warning("record.unreadable", partition=str(partition), offset=standing.position)
+                found[where] = [_unreadable(where, standing.position, error)]
+                self._member.read(partition, standing.position + 1)
+                self._care = _Care.NONE
+            except (KafkaError, ConsumerStoppedError, TimeoutError):
+                self._take_again()
+                return {}
+        return found
 
     async def _reached(self, consumer: AIOKafkaConsumer) -> dict[Standing, int]:
         """Return where aiokafka reads on: behind what it handed out, and behind what nobody is to see after that.
@@ -229,6 +277,23 @@ class KafkaConsumer:
             next_position=standing.position,
             records=tuple(stored),
         )
+
+
+def _unreadable(where: TopicPartition, offset: int, error: UnicodeDecodeError) -> ConsumerRecord[Any, Any]:
+    reason = f"The name of a header is not UTF-8: {error.object[:200]!r}."
+    return ConsumerRecord(
+        topic=where.topic,
+        partition=where.partition,
+        offset=offset,
+        timestamp=int(datetime.now(UTC).timestamp() * 1000),
+        timestamp_type=0,
+        key=None,
+        value=b"",
+        checksum=None,
+        serialized_key_size=-1,
+        serialized_value_size=0,
+        headers=((UNREADABLE_HEADER, reason.encode()),),
+    )
 
 
 def _instant(milliseconds: int) -> datetime:

@@ -2,18 +2,21 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from struct import pack
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
+from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from shared.log.kafka import open_kafka_log
 from shared.log.protocol import EventLog
-from shared.log.records import Claim, Partition, Record, Topic
+from shared.log.records import UNREADABLE_HEADER, Claim, Partition, Record, Topic
 from tests.support.reading import read_batches
 from tests.support.waiting import until
 
@@ -75,3 +78,38 @@ async def test_topics_keep_the_clock_of_the_log(topic: str, admin: AIOKafkaAdmin
     entries = {entry[0]: entry[1] for entry in answer.resources[0][4]}
 
     assert entries[name] == value
+
+
+async def send_with_a_name_that_is_no_text(bootstrap: str, topic: str, *, partition: int) -> None:
+    """Send a record as producers in other languages can: one of its headers has a name that is not UTF-8."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=None, value=b"itself", headers=[("name", b"value")])
+        batch.close()
+        written = bytearray(batch._build())  # our own client writes nothing else than text
+        written[:] = written.replace(b"name", b"\xff\xfe\xfd\xfc")
+        written[17:21] = pack("!I", calc_crc32c(bytes(written[21:])))
+        batch._buffer = written
+        await (await producer.send_batch(batch, topic, partition=partition))
+
+
+async def test_a_record_that_cannot_be_read_takes_no_neighbour_along(
+    log: EventLog, topic: str, kafka_bootstrap: str
+) -> None:
+    """Others write to the topics, too: such a record comes as an empty one with the reason, the rest as it is."""
+    await log.append(topic, [Record(b"before %d" % number, partition=number % 2) for number in range(20)])
+    await send_with_a_name_that_is_no_text(kafka_bootstrap, topic, partition=1)
+    await log.append(topic, [Record(b"after %d" % number, partition=number % 2) for number in range(20)])
+
+    async with log.consume(f"group-{topic}", [topic], from_the_beginning) as consumer:
+        batches = await read_batches(consumer, 41)
+
+    records = [record for batch in batches for record in batch.records]
+    wanted = [b"%s %d" % (side, number) for side in (b"before", b"after") for number in range(20)]
+    assert sorted(record.value for record in records) == sorted([b"", *wanted])
+    (unreadable,) = [record for record in records if not record.value]
+    assert (unreadable.partition.number, unreadable.offset) == (1, 10)
+    assert b"not UTF-8" in (unreadable.header(UNREADABLE_HEADER) or b"")
+    for number in (0, 1):
+        offsets = [record.offset for record in records if record.partition.number == number]
+        assert offsets == sorted(set(offsets))

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SOURCE_DISABLED = "source_disabled", "It is a webhook that came while its source was disabled."
     SKIPPED = "skipped", "It is a provider's event that tells nothing of a contact, such as one about a list."
     NOT_MAPPED = "not_mapped", "The mapping of its source makes no event of it."
+    UNREADABLE = "unreadable", "Kafka keeps it, at the place named, but its headers cannot be read."
     UNPROCESSABLE = "unprocessable", "Tandem failed on it; the log of the process says how."
 
 

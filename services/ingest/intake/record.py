@@ -19,6 +19,7 @@ from services.ingest.intake.payload import check_size, repaired
 from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, Place, read_attempt, read_place
 from shared.events.topics import TopicName
 from shared.events.touch import SourceKind
+from shared.log.records import UNREADABLE_HEADER
 
 SOURCE_HEADER = "tandem-source"
 KIND_HEADER = "tandem-kind"
@@ -173,6 +174,8 @@ def _read_items(
 ) -> list[Event | Rejection]:
     if DISABLED_HEADER in headers:
         return [Rejection(Reason.SOURCE_DISABLED, "Its source was disabled. Replay it to have it count.", value)]
+    if UNREADABLE_HEADER in headers:
+        return [Rejection(Reason.UNREADABLE, headers[UNREADABLE_HEADER], value)]
     try:
         check_size(len(value), MAX_RECORD_BYTES)
         body = repaired(value)

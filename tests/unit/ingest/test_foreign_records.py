@@ -144,6 +144,15 @@ def test_headers_that_are_no_utf8() -> None:
     assert one != other
 
 
+def test_a_record_that_the_client_cannot_read() -> None:
+    """What stands for it is kept with the reason: where it lies is told by its place."""
+    headers = {"tandem-unreadable": "The name of a header is not UTF-8."}
+
+    (item,) = read_record(b"", headers, origin(headers), LIMITS)
+
+    assert item == Rejection(Reason.UNREADABLE, "The name of a header is not UTF-8.", b"")
+
+
 def test_a_record_without_end() -> None:
     """It is rejected as a whole before anybody reads it."""
     (item,) = read(b'{"batch": [' + b" " * MAX_RECORD_BYTES + b"{}]}")
