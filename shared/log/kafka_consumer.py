@@ -17,6 +17,7 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
 )
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
@@ -201,6 +202,8 @@ class KafkaConsumer:
                 self._take_again()
         except (KafkaError, ConsumerStoppedError) as error:
             self._take_again()
+            if isinstance(error, TopicAuthorizationFailedError) and self._member.refused(error.args):
+                return {}
             self._logger.warning("fetch.waits", reason=repr(error))
             self._member.check(error)
             await asyncio.sleep(FAILURE_PAUSE.total_seconds())

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -33,6 +34,7 @@ HEARTBEAT = timedelta(seconds=1)  # the others learn with it that somebody came 
 REBALANCE_TIMEOUT = timedelta(seconds=15)
 REQUEST_TIMEOUT = timedelta(seconds=20)  # a join is one request, so this must be the longer one
 FETCH_WAIT = timedelta(milliseconds=200)  # a partition that resumes waits for the fetch under way
+REFUSED_FOR = timedelta(minutes=5)  # after which a topic that we may not read is tried again
 REJOIN_PAUSE = timedelta(milliseconds=500)
 STOP_TIMEOUT = timedelta(seconds=5)
 MIRROR_EVERY = timedelta(seconds=1)
@@ -75,6 +77,7 @@ class KafkaMember:
         self._broken = asyncio.Event()
         self._offsets: dict[TopicPartition, int] = {}
         self._held: frozenset[Partition] = frozenset()
+        self._refused: dict[str, float] = {}  # topics of others, until when
         self._logger = structlog.get_logger().bind(group=group)
         self.consumer: AIOKafkaConsumer | None = None
         self.settled = asyncio.Event()  # between rebalances
@@ -104,6 +107,16 @@ class KafkaMember:
         if dead or (error and not getattr(error, "retriable", False)):
             self._complain(error or LogUnavailable("The fetching task ended."))
             self._broken.set()
+
+    def refused(self, topics: Iterable[object]) -> bool:
+        """Go on without topics of others that Kafka does not let us read; tell whether they are such."""
+        found = {topic for topic in self._optional if topic in set(topics)}
+        for topic in found:
+            self._logger.warning("topic.refused", topic=topic, reason="grant READ on it; it is tried again later")
+            self._refused[topic] = monotonic() + REFUSED_FOR.total_seconds()
+        if found:
+            self._broken.set()
+        return bool(found)
 
     def mirror(self, offsets: dict[TopicPartition, int]) -> None:
         """Note offsets to be committed to Kafka within a second."""
@@ -147,10 +160,14 @@ class KafkaMember:
             self.consumer.pause(TopicPartition(*partition))
 
     async def _there(self) -> frozenset[str]:
-        """Return the optional topics that are there: a subscription to one that is not could create it."""
+        """Return the optional topics that are there and not refused.
+
+        A subscription to one that is not there could create it; one that is refused would stop all others.
+        """
         if not self._optional:
             return frozenset()
-        there = await self._find_topics(self._optional)
+        found = await self._find_topics(self._optional)
+        there = frozenset(topic for topic in found if self._refused.get(topic, 0.0) <= monotonic())
         self._absences.note(self._group, self._optional, there)
         return there
 

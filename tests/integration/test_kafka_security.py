@@ -14,11 +14,13 @@ import pytest_asyncio
 from shared.log.errors import LogUnavailable
 from shared.log.kafka import open_kafka_log
 from shared.log.kafka_security import KafkaSecurity
-from shared.log.records import Record, Topic
+from shared.log.records import Claim, Partition, Record, Topic
 from shared.postgres.embedded import free_port
 from tests.support.certificates import Authority
 from tests.support.kafka import kafka_or_skip, kafka_tool
+from tests.support.reading import SHORT, read
 from tests.support.topic_reader import read_topic
+from tests.support.waiting import until
 
 USER: dict[str, Any] = {"username": "tandem", "password": "pass word'"}
 
@@ -29,6 +31,7 @@ class Secured:
 
     passwords: str
     certificates: str
+    anybody: str
     authority: Authority
     directory: Path
 
@@ -58,6 +61,9 @@ listener.name.certificates.ssl.client.auth=required
 listener.name.passwords.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
 listener.name.passwords.plain.sasl.jaas.config={plain} required user_{USER["username"]}="{USER["password"]}";
 listener.name.passwords.scram-sha-512.sasl.jaas.config={scram} required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
 """
 
     async with kafka_or_skip(configure=configure) as server:
@@ -66,7 +72,7 @@ listener.name.passwords.scram-sha-512.sasl.jaas.config={scram} required;
             *("--bootstrap-server", server.bootstrap, "--alter", "--entity-type", "users"),
             *("--entity-name", USER["username"], "--add-config", f"SCRAM-SHA-512=[password={USER['password']}]"),
         )
-        yield Secured(passwords, certificates, authority, directory)
+        yield Secured(passwords, certificates, server.bootstrap, authority, directory)
 
 
 async def round_trip(bootstrap: str, security: KafkaSecurity) -> bytes:
@@ -124,3 +130,34 @@ async def test_who_is_not_let_in(secured: Secured) -> None:
             with pytest.raises(LogUnavailable):
                 await log.append("events.web", [Record(b"x")])
             assert not await log.reachable()
+
+
+async def test_a_topic_of_others_that_we_may_not_read(secured: Secured) -> None:
+    """It is passed over and told as absent; what is ours is read on."""
+    ours, theirs = f"ours-{uuid4().hex}", f"theirs-{uuid4().hex}"
+    security = KafkaSecurity(protocol="SASL_SSL", sasl_mechanism="PLAIN", ca_file=secured.authority.file, **USER)
+
+    async def from_the_beginning(_group: str, _partition: Partition, earliest: int, _end: int) -> Claim:
+        return Claim(1, earliest)
+
+    async with open_kafka_log(secured.anybody, client_id="operator") as operator:
+        await operator.create_topics([Topic(name, partitions=1, retention_hours=1) for name in (ours, theirs)])
+        await operator.append(theirs, [Record(b"secret")])
+        await operator.append(ours, [Record(b"first")])
+        await kafka_tool(
+            "org.apache.kafka.tools.AclCommand",
+            *("--bootstrap-server", secured.anybody, "--add", "--topic", theirs),
+            *("--allow-principal", f"User:{USER['username']}", "--operation", "Describe"),
+        )
+        async with (
+            open_kafka_log(secured.passwords, client_id="secured", security=security) as log,
+            log.consume(f"group-{ours}", [ours], from_the_beginning, optional=[theirs]) as consumer,
+        ):
+
+            async def passed_over() -> bool:
+                await consumer.fetch(max_records=10, timeout=SHORT)
+                return consumer.absent() == {theirs} and consumer.assigned() == {Partition(ours, 0)}
+
+            await until(passed_over)
+            await operator.append(ours, [Record(b"second")])
+            assert b"second" in [record.value for record in await read(consumer, 1)]
