@@ -42,6 +42,10 @@ class BusinessCalendar:
         """Tell whether anybody works at the instant."""
         return any(start <= at < end for start, end in self.openings(at - _DAY, at + _DAY))
 
+    def is_holiday(self, at: datetime) -> bool:
+        """Tell whether the instant lies on a public holiday or another day without work."""
+        return self._is_off(at.astimezone(ZoneInfo(self.zone)).date())
+
     def opens_at(self, at: datetime) -> datetime:
         """Return the instant itself when it is working time, else when work begins next. Raises NeverOpens."""
         for start, end in self.openings(at - _DAY, at + _HORIZON):

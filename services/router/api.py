@@ -8,6 +8,7 @@ from services.router.answering import Answers
 from services.router.contact_api import ContactRoutes
 from services.router.delivery_api import DeliveryRoutes
 from services.router.handoff_api import HandoffRoutes
+from services.router.releasing import Releaser
 from services.router.settings import RouterSettings
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
@@ -27,6 +28,7 @@ def create_router(
     deliveries: DeliveryStore,
     attempts: AttemptStore,
     answers: Answers,
+    releaser: Releaser,
     setter: TeamSetter,
     replayed: Callable[[], None],
 ) -> APIRouter:
@@ -39,6 +41,7 @@ def create_router(
             deliveries=deliveries,
             attempts=attempts,
             answers=answers,
+            releaser=releaser,
             public_url=settings.api_url,
         ),
         ContactRoutes(

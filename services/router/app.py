@@ -15,6 +15,7 @@ from services.router.delivering import DeliveryWorker
 from services.router.domain.webhook_schema import webhook_schemas
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
+from services.router.releasing import Releaser
 from services.router.sender import Sender
 from services.router.settings import RouterSettings
 from services.router.store import tables
@@ -22,6 +23,7 @@ from services.router.store.attempts import AttemptStore
 from services.router.store.claims import ClaimStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
+from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
@@ -39,7 +41,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     engine, clock = platform.engine, platform.clock
     teams, handoffs, queue = TeamStore(engine), HandoffStore(engine), QueueStore(engine)
     deliveries, claims, attempts = DeliveryStore(engine), ClaimStore(engine), AttemptStore(engine)
-    erasures = ErasureStore()
+    erasures, given = ErasureStore(), GivenStore()
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     sender = Sender(
@@ -52,6 +54,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         teams=teams,
         handoffs=handoffs,
         queue=queue,
+        given=given,
         deliveries=deliveries,
         outbox=outbox,
         metrics=platform.metrics,
@@ -76,7 +79,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         delivering.wake()
         outbox.announce()
 
-    sweeper = Sweeper(assigner, interval=settings.sweep_interval, assigned=assigned)
+    sweeper = Sweeper(assigner, interval=settings.sweep_interval, assigned=assigned, clock=clock)
 
     def team_changed() -> None:
         sweeper.wake()
@@ -93,6 +96,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=clock,
         assigned=assigned,
+        queued=sweeper.wake,
     )
     consuming = handoffs_worker(platform, handler=handler, positions=positions)
 
@@ -123,6 +127,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         deliveries=deliveries,
         attempts=attempts,
         answers=Answers(engine=engine, handoffs=handoffs, outbox=outbox, clock=clock, freed=sweeper.wake),
+        releaser=Releaser(engine=engine, handoffs=handoffs, queue=queue, released=sweeper.wake),
         setter=TeamSetter(
             engine=engine, teams=teams, handoffs=handoffs, deliveries=deliveries, clock=clock, changed=team_changed
         ),

@@ -4,6 +4,7 @@ RouterError
 ├── IllegalStep           refuse: the handoff is in a state that does not allow the step; nothing changed
 ├── DifferentAnswer       refuse: the handoff was rejected for another reason already
 ├── UnknownReason         refuse: the reason is not one of the agreement's
+├── NotHeld               refuse: no rule holds the handoff
 ├── TeamInvalid           refuse: the team has mistakes; all of them are told
 ├── HandoffMissing        refuse: nobody knows the id
 ├── MessageInvalid        keep in events.rejected: the record can never be understood
@@ -47,6 +48,13 @@ class UnknownReason(RouterError):
     def __init__(self, reason: str, *, known: Sequence[str]) -> None:
         super().__init__(f"{reason!r} is not a reason of the agreement. Use one of: {', '.join(known)}.")
         self.known = tuple(known)
+
+
+class NotHeld(RouterError):
+    """Raised when somebody releases a handoff that nothing holds."""
+
+    def __init__(self, handoff_id: UUID, *, state: str) -> None:
+        super().__init__(f"Nothing holds the handoff {handoff_id}: it is {state}, and no rule keeps it from anybody.")
 
 
 class TeamInvalid(RouterError):

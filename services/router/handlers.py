@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.assigning import ROUTER, Assigner
+from services.router.assigning import ROUTER, Assigner, Swept
 from services.router.domain.handoff import State, Step, Taken, allows, take
 from services.router.reading import Intake, read_batches, reject
 from services.router.store.deliveries import DeliveryStore
@@ -23,7 +23,11 @@ _EVERY_STATE = tuple(State)
 
 
 class HandoffsHandler:
-    """Handles fetches of `handoffs`. `assigned` is called after a commit that may have made deliveries and messages."""
+    """Handles fetches of `handoffs`.
+
+    `assigned` is called after a commit that may have made deliveries and messages, `queued` after one that left
+    something in the queue.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class HandoffsHandler:
         metrics: Metrics,
         clock: Clock,
         assigned: Callable[[], None],
+        queued: Callable[[], None],
     ) -> None:
         self._positions = positions
         self._teams = teams
@@ -49,16 +54,19 @@ class HandoffsHandler:
         self._metrics = metrics
         self._clock = clock
         self._assigned = assigned
+        self._queued = queued
 
     async def handle(self, batches: Sequence[Batch]) -> None:
         """Take in the records and assign what can be assigned."""
-        now = self._clock()
-        intake = read_batches(batches, now=now)
+        intake = read_batches(batches, now=self._clock())
+        swept = Swept()
         async with self._positions.transaction(batches) as connection:
             await self._outbox.put(connection, intake.rejected)
             if intake.handoffs or intake.opt_outs:
-                await self._take_in(connection, intake, now=now)
+                swept = await self._take_in(connection, intake)
         self._assigned()
+        if swept.queued:
+            self._queued()
 
     async def set_aside(self, batch: Batch, error: Exception) -> None:
         """Keep a record that broke the handler, and move past it."""
@@ -71,8 +79,9 @@ class HandoffsHandler:
             await self._outbox.put(connection, rejected)
         self._outbox.announce()
 
-    async def _take_in(self, connection: AsyncConnection, intake: Intake, *, now: datetime) -> None:
+    async def _take_in(self, connection: AsyncConnection, intake: Intake) -> Swept:
         team = await self._teams.lock(connection)
+        now = self._clock()  # under the lock, so that times and turns are in one order
         arrived = [handoff.ready.contact.id for handoff in intake.handoffs]
         erased = await self._erasures.among(connection, arrived) if arrived else set()
         handoffs = [handoff for handoff in intake.handoffs if handoff.ready.contact.id not in erased]
@@ -85,7 +94,7 @@ class HandoffsHandler:
         if newest or opted_out:
             contacts = {*newest, *(handoff.ready.contact.id for handoff in handoffs)}
             await self._withdraw(connection, contacts, now=now)
-        await self._assigner.assign(connection, team, now=now)
+        return await self._assigner.assign(connection, team, now=now)
 
     async def _withdraw(self, connection: AsyncConnection, contacts: set[UUID], *, now: datetime) -> None:
         """End what was decided before its contact opted out, whichever of the two arrived first."""

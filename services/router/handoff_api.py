@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from services.router.answering import Answers
 from services.router.domain.handoff import State, Step
-from services.router.errors import DifferentAnswer, HandoffMissing, IllegalStep, UnknownReason
+from services.router.errors import DifferentAnswer, HandoffMissing, IllegalStep, NotHeld, UnknownReason
+from services.router.releasing import Releaser
 from services.router.showing import decisions_json, handoff_json, history_json, whole_handoff_json
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
@@ -50,6 +51,7 @@ class HandoffRoutes:
     deliveries: DeliveryStore
     attempts: AttemptStore
     answers: Answers
+    releaser: Releaser
     public_url: str
 
     def router(self) -> APIRouter:
@@ -58,6 +60,9 @@ class HandoffRoutes:
         routes.add_api_route("", self.list, summary="List handoffs, newest first")
         routes.add_api_route("/{handoff_id}", self.get, summary="A handoff with brief, history and deliveries")
         routes.add_api_route("/{handoff_id}/decision", self.decision, summary="Why it went where it went")
+        routes.add_api_route(
+            "/{handoff_id}/release", self.release, methods=["POST"], summary="Let it pass what a rule holds it for"
+        )
         for name, endpoint, kind, summary in (
             ("accept", self.accept, Note, "Take the handoff"),
             ("reject", self.reject, Rejection, "Give it back to marketing, with one of the agreement's reasons"),
@@ -101,10 +106,29 @@ class HandoffRoutes:
         )
         return json_response(shown)
 
-    async def decision(self, request: Request, handoff_id: UUID) -> Response:
+    async def decision(
+        self,
+        request: Request,
+        handoff_id: UUID,
+        rep: Annotated[
+            str | None, Query(max_length=200, description="Name or e-mail: why they got it, or why not.")
+        ] = None,
+    ) -> Response:
         require(self.keys, request, *READERS)
         handoff = await self._find(handoff_id)
-        return json_response(decisions_json(handoff, await self.handoffs.history(handoff.id)))
+        named = (await self.teams.read()).rep_called(rep) if rep else None
+        steps = await self.handoffs.history(handoff.id)
+        return json_response(decisions_json(handoff, steps, rep=named.name if named else rep))
+
+    async def release(self, request: Request, handoff_id: UUID) -> Response:
+        require(self.keys, request, Role.SALES, Role.MARKETING, Role.ADMIN)
+        try:
+            handoff = await self.releaser.release(handoff_id)
+        except HandoffMissing as error:
+            raise _missing(error) from None
+        except NotHeld as error:
+            raise ProblemError(409, "not_held", str(error)) from None
+        return json_response(handoff_json(handoff, await self.teams.read()))
 
     async def accept(self, request: Request, handoff_id: UUID) -> Response:
         return await self._take(request, handoff_id, Step.ACCEPT)

@@ -62,10 +62,11 @@ class RouterSettings(SharedSettings):
         default=16, ge=1, le=500, description="Attempts that one process makes at once to one endpoint."
     )
     sweep_interval: Duration = Field(
-        default=timedelta(seconds=1),
+        default=timedelta(seconds=15),
         gt=timedelta(),
-        le=timedelta(minutes=1),
-        description="How often the queue of handoffs without a rep is looked at, besides when something changed.",
+        le=timedelta(minutes=5),
+        description="How often the queue of handoffs without a rep is looked at, besides when something changed "
+        "or somebody comes on duty.",
     )
 
     @model_validator(mode="after")

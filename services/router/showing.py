@@ -1,19 +1,23 @@
 """What the API shows: handoffs, deliveries, attempts and the team as JSON."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import Row
 
 from services.router.domain.brief import write_brief
 from services.router.domain.contact import contact_json
+from services.router.domain.decision_words import explain, explain_rep, read_decision
 from services.router.domain.handoff import State, allowed
-from services.router.domain.team import Team
+from services.router.domain.team import Rule, Team
 from services.router.domain.webhook import answer_urls
 from services.router.store.handoffs import Handoff
 from services.router.store.teams import EndpointState
+from shared.agreement.calendar_reading import DAYS
 from shared.agreement.when_reading import write_when
+from shared.business_calendar import BusinessCalendar
+from shared.durations import format_duration
 
 
 def handoff_json(handoff: Handoff, team: Team) -> dict[str, Any]:
@@ -85,8 +89,8 @@ def history_json(handoff: Handoff, steps: Sequence[Row[Any]]) -> list[dict[str, 
     ]
 
 
-def decisions_json(handoff: Handoff, steps: Sequence[Row[Any]]) -> dict[str, Any]:
-    """Return the decision that counts now, and those before it, newest first."""
+def decisions_json(handoff: Handoff, steps: Sequence[Row[Any]], *, rep: str | None = None) -> dict[str, Any]:
+    """Return the decision that counts now, and those before it, newest first; with a rep: why them, or why not."""
     made = [{"at": step.at, **step.decision} for step in reversed(steps) if step.decision]
     if handoff.state is State.READY and handoff.waiting_decision:
         made.insert(0, {"at": handoff.state_since, **handoff.waiting_decision})
@@ -94,6 +98,8 @@ def decisions_json(handoff: Handoff, steps: Sequence[Row[Any]]) -> dict[str, Any
         "handoff": handoff.id,
         "state": handoff.state,
         "decision": made[0] if made else None,
+        "words": explain(read_decision(made[0])) if made else [],
+        **({"rep": explain_rep(read_decision(made[0]), rep)} if made and rep else {}),
         "earlier": made[1:],
     }
 
@@ -141,6 +147,10 @@ def team_json(
                 "email": rep.email,
                 "capacity": rep.capacity,
                 "away": rep.away,
+                "per_hour": rep.per_hour,
+                "per_day": rep.per_day,
+                "hours": hours_json(rep.calendar),
+                "off": [{"from": off.first, "to": off.last} for off in rep.off],
                 "open": open_handoffs.get(rep.name, 0),
             }
             for rep in team.reps
@@ -148,6 +158,8 @@ def team_json(
         "pools": [
             {
                 "name": pool.name,
+                "manager": pool.manager,
+                "hours": hours_json(pool.calendar),
                 "members": [
                     {
                         "rep": member.rep,
@@ -159,8 +171,9 @@ def team_json(
             }
             for pool in team.pools
         ],
-        "rules": [{"when": write_when(rule.when), "pool": rule.pool} for rule in team.rules],
+        "rules": [rule_json(rule) for rule in team.rules],
         "default_pool": team.default_pool,
+        "hours": hours_json(team.calendar),
         "endpoints": [
             {
                 "name": endpoint.name,
@@ -173,6 +186,29 @@ def team_json(
             for endpoint in team.endpoints
         ],
     }
+
+
+def rule_json(rule: Rule) -> dict[str, Any]:
+    """Return a rule as people write it."""
+    shown: dict[str, Any] = {}
+    if rule.when:
+        shown["when"] = write_when(rule.when)
+    if rule.hold is not None:
+        hold = {"for": format_duration(rule.hold.duration)} if rule.hold.duration else {}
+        return {**shown, "hold": {**hold, "reason": rule.hold.reason}}
+    target = {"pool": rule.pool, "rep": rule.rep, "owner": rule.owner}
+    return {**shown, **{name: value for name, value in target.items() if value}, "unavailable": rule.unavailable}
+
+
+def hours_json(calendar: BusinessCalendar | None) -> dict[str, Any] | None:
+    """Return hours as people write them, None where there are none."""
+    if calendar is None:
+        return None
+    week: dict[str, list[str]] = {}
+    for shift in calendar.week:
+        end = "24:00" if shift.end == time() else f"{shift.end:%H:%M}"
+        week.setdefault(DAYS[shift.day], []).append(f"{shift.start:%H:%M}-{end}")
+    return {"zone": calendar.zone, "week": week, "holidays": calendar.holidays, "closed": calendar.closed}
 
 
 def _status(state: EndpointState | None, now: datetime) -> str:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
-from services.router.assigning import QUEUE_BATCH, Assigner
+from services.router.assigning import Assigner, Swept
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
 from services.router.store.deliveries import DeliveryStore
@@ -25,6 +25,8 @@ GROUP = "router"
 ERASURES_GROUP = "router.erasures"
 MAX_RECORDS = 200  # a handoff is some kilobytes, and its transaction holds the lock of the team
 GAUGE_INTERVAL = timedelta(seconds=5)
+
+_SHORTEST_PAUSE = timedelta(milliseconds=10)
 
 
 def handoffs_worker(platform: Platform, *, handler: HandoffsHandler, positions: Positions) -> GroupWorker:
@@ -57,12 +59,16 @@ def erasures_worker(platform: Platform, *, handler: ErasuresHandler, positions: 
 
 
 class Sweeper:
-    """Looks at the queue when something changed, and at intervals; no handoff waits longer than it must."""
+    """Looks at the queue when something changed, and at the instant at which somebody comes on duty or a cap opens.
 
-    def __init__(self, assigner: Assigner, *, interval: timedelta, assigned: Callable[[], None]) -> None:
+    Besides, it looks at intervals: whoever changed something may have died before telling.
+    """
+
+    def __init__(self, assigner: Assigner, *, interval: timedelta, assigned: Callable[[], None], clock: Clock) -> None:
         self._assigner = assigner
         self._interval = interval
         self._assigned = assigned
+        self._clock = clock
         self._wake = asyncio.Event()
         self._logger = structlog.get_logger().bind(worker="router.queue")
 
@@ -74,17 +80,22 @@ class Sweeper:
         """Sweep until told to stop."""
         while not stopping.is_set():
             self._wake.clear()
-            looked_at = 0
+            swept = Swept()
             try:
-                looked_at = await self._assigner.sweep()
+                swept = await self._assigner.sweep()
             except Exception as error:
                 if not passes(error):
                     raise
                 self._logger.warning("queue.waits", reason=str(error))
-            if looked_at:
+            if swept.looked_at:
                 self._assigned()
-            if looked_at < QUEUE_BATCH:
-                await wait_for_any(self._wake, stopping, timeout=self._interval)
+            if not swept.more:
+                await wait_for_any(self._wake, stopping, timeout=self._pause(swept.opens_at))
+
+    def _pause(self, opens_at: datetime | None) -> timedelta:
+        if opens_at is None:
+            return self._interval
+        return min(self._interval, max(_SHORTEST_PAUSE, opens_at - self._clock()))
 
 
 class Gauges:

@@ -89,9 +89,13 @@ class FitMatcher:
         return [rule for rule, holds in self._rules if holds(profile)]
 
 
-@lru_cache(maxsize=1_000)
 def compile_for_profile(when: When) -> Holds[Profile]:
     """Return a check of a contact."""
+    return _compile_for_profile(when, repr(when))
+
+
+@lru_cache(maxsize=1_000)
+def _compile_for_profile(when: When, written: str) -> Holds[Profile]:  # noqa: ARG001  # true equals 1, written they differ
     return compile_when(when, _profile_reader)
 
 

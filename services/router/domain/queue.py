@@ -1,13 +1,15 @@
-"""Who gets the handoffs that wait: the whole queue decided at once, oldest first."""
+"""Who gets the handoffs that wait: the whole queue decided at once, hand-raises first, then the oldest."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.router.domain.assignment import Decision, can_take, choose_pool, choose_rep
+from services.router.domain.assignment import Debts, Decision, decide
+from services.router.domain.availability import Roster
 from services.router.domain.brief import write_brief
-from services.router.domain.team import Rep, Team
+from services.router.domain.routing import Case
+from services.router.domain.team import Rep
 from services.router.domain.webhook import Message, render_lead_ready
 from shared.events.handoff import HandoffReady
 
@@ -19,11 +21,15 @@ class Waiting:
     id: UUID
     contact_id: UUID
     ready: HandoffReady
+    arrived_at: datetime
     pool: str | None
     team_version: int | None
     assignments: int
     steps: int
     traceparent: str | None
+    released: bool = False
+    account_rep: str | None = None
+    previous_rep: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Assignment:
 
     handoff: Waiting
     rep: str
+    pool: str
     decision: Decision
     message: Message
     endpoints: tuple[str, ...]
@@ -39,7 +46,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A handoff whose pool is known but has nobody available."""
+    """A handoff that waits for somebody, or is held."""
 
     handoff: Waiting
     decision: Decision
@@ -51,44 +58,68 @@ class Plan:
 
     assignments: tuple[Assignment, ...]
     queued: tuple[Queued, ...]
-    owed: Mapping[str, Mapping[str, float]]
+    owed: Mapping[str, Debts]
 
 
-def free_pools(team: Team, open_handoffs: Mapping[str, int]) -> list[str]:
-    """Return the pools in which somebody is available."""
-    return [pool.name for pool in team.pools if can_take(team, pool, open_handoffs)]
+class Owners:
+    """Who has the accounts and contacts of a queue, also by what was given while it is decided."""
+
+    def __init__(self) -> None:
+        self._of_account: dict[UUID, str] = {}
+        self._of_contact: dict[UUID, str] = {}
+
+    def case(self, handoff: Waiting) -> Case:
+        """Return the handoff as the decision sees it."""
+        contact = handoff.ready.contact
+        account_rep = self._of_account.get(contact.account_id) if contact.account_id else None
+        return Case(
+            contact=contact,
+            arrived_at=handoff.arrived_at,
+            released=handoff.released,
+            account_rep=account_rep or handoff.account_rep,
+            previous_rep=self._of_contact.get(contact.id) or handoff.previous_rep,
+        )
+
+    def give(self, handoff: Waiting, rep: str) -> None:
+        """Remember who got the handoff."""
+        contact = handoff.ready.contact
+        self._of_contact[contact.id] = rep
+        if contact.account_id:
+            self._of_account[contact.account_id] = rep
 
 
-def plan_assignments(
-    team: Team, waiting: Iterable[Waiting], *, open_handoffs: Mapping[str, int], now: datetime, public_url: str
-) -> Plan:
+def plan_assignments(roster: Roster, waiting: Iterable[Waiting], *, public_url: str) -> Plan:
     """Decide for each handoff in turn; what one gets counts for the next."""
-    counts = dict(open_handoffs)
-    owed = {pool: dict(debts) for pool, debts in team.owed.items()}
+    owed: dict[str, Debts] = dict(roster.team.owed)
+    owners = Owners()
     assignments: list[Assignment] = []
     queued: list[Queued] = []
     for handoff in waiting:
-        route = choose_pool(team, handoff.ready.contact)
-        if route is None:
+        decided = decide(owners.case(handoff), roster, owed=owed)
+        if decided is None:
             continue
-        decision, after = choose_rep(team, route, open_handoffs=counts, owed=owed.get(route.pool, {}))
-        rep = team.rep(decision.rep) if decision.rep else None
-        if rep is None:
+        decision, after = decided
+        pool = decision.route.pool
+        if decision.rep is None or pool is None:
             queued.append(Queued(handoff=handoff, decision=decision))
             continue
-        counts[rep.name] = counts.get(rep.name, 0) + 1
-        owed[route.pool] = dict(after)
-        assignments.append(_assign(team, handoff, rep, decision, now=now, public_url=public_url))
+        if after is not None:
+            owed[pool] = after
+        roster.give(decision.rep)
+        owners.give(handoff, decision.rep)
+        assignments.append(
+            _assign(roster, handoff, roster.rep(decision.rep), decision, pool=pool, public_url=public_url)
+        )
     return Plan(assignments=tuple(assignments), queued=tuple(queued), owed=owed)
 
 
 def _assign(
-    team: Team, handoff: Waiting, rep: Rep, decision: Decision, *, now: datetime, public_url: str
+    roster: Roster, handoff: Waiting, rep: Rep, decision: Decision, *, pool: str, public_url: str
 ) -> Assignment:
-    pool = decision.route.pool
     return Assignment(
         handoff=handoff,
         rep=rep.name,
+        pool=pool,
         decision=decision,
         message=render_lead_ready(
             handoff.ready,
@@ -96,8 +127,10 @@ def _assign(
             pool=pool,
             brief=write_brief(handoff.ready),
             assignment=handoff.assignments + 1,
-            assigned_at=now,
+            assigned_at=roster.now,
             public_url=public_url,
         ),
-        endpoints=tuple(endpoint.name for endpoint in team.endpoints if endpoint.serves(pool=pool, rep=rep.name)),
+        endpoints=tuple(
+            endpoint.name for endpoint in roster.team.endpoints if endpoint.serves(pool=pool, rep=rep.name)
+        ),
     )

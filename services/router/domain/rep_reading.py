@@ -12,6 +12,7 @@ from shared.business_calendar import BusinessCalendar
 
 DEFAULT_CAPACITY = 30  # open handoffs
 
+_LATEST = 3000  # year; the calendar of the computer ends somewhere
 _REP = ("capacity", "away", "per_hour", "per_day", "hours", "off")
 
 
@@ -69,6 +70,8 @@ def _time_off(reader: Reader, node: yaml.Node, key: str) -> TimeOff:
     mistakes = len(reader.mistakes)
     first = read_date(reader, given["from"], f"{key}.from") if "from" in given else date.min
     last = read_date(reader, given["to"], f"{key}.to") if "to" in given else first
+    if last.year >= _LATEST and len(reader.mistakes) == mistakes:
+        reader.wrong(given.get("to", given["from"]), key, f"expected days before the year {_LATEST}")
     if last < first and len(reader.mistakes) == mistakes:
         reader.wrong(given["to"], f"{key}.to", f"expected a day that is not before {first}, not {last}")
     return TimeOff(first=first, last=last)

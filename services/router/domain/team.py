@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from enum import StrEnum
 
 from shared.agreement.model import Condition
 from shared.business_calendar import BusinessCalendar
@@ -48,12 +49,41 @@ class Pool:
     manager: str | None = None
 
 
+class Owner(StrEnum):
+    """Whose handoff it is already."""
+
+    ACCOUNT = "account"  # whoever `account.owner` names, else who last had one of the account that is open or won
+    PREVIOUS = "previous"  # who last had one of the contact and did not reject it
+
+
+class Unavailable(StrEnum):
+    """What becomes of a handoff when nobody that the rule names can take it now."""
+
+    NEXT = "next"  # the rules below are tried
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nobody gets it yet: for a while, or until somebody releases it or the team changes."""
+
+    duration: timedelta | None = None
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which handoffs go to which pool: all conditions on `contact.*` and `account.*` must hold."""
+    """Where handoffs go whose contact and account meet all conditions: a pool, a rep, an owner, or nowhere yet.
 
-    when: tuple[Condition, ...]
-    pool: str
+    Exactly one of `pool`, `rep`, `owner` and `hold` is given.
+    """
+
+    when: tuple[Condition, ...] = ()
+    pool: str | None = None
+    rep: str | None = None
+    owner: Owner | None = None
+    hold: Hold | None = None
+    unavailable: Unavailable = Unavailable.WAIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +119,11 @@ class Team:
     def rep(self, name: str) -> Rep | None:
         """Return the rep of that name."""
         return next((rep for rep in self.reps if rep.name == name), None)
+
+    def rep_called(self, name: str) -> Rep | None:
+        """Return the rep of that name or e-mail address, in whatever case."""
+        wanted = name.strip().casefold()
+        return next((rep for rep in self.reps if wanted in {rep.email.casefold(), rep.name.casefold()}), None)
 
     def pool(self, name: str) -> Pool | None:
         """Return the pool of that name."""

@@ -28,7 +28,14 @@ class TeamCheck:
             self.once("pools", members, within=number)
             self.known("pools", [*members, *filter(None, [pool.manager])], reps, kind="rep", within=number)
         for number, rule in enumerate(team.rules):
-            self.known("rules", [rule.pool], pools, kind="pool", within=number)
+            self.known("rules", filter(None, [rule.pool]), pools, kind="pool", within=number)
+            self.known("rules", filter(None, [rule.rep]), reps, kind="rep", within=number)
+            if rule.rep in reps and team.pool_of(rule.rep) is None:
+                self.reader.wrong(
+                    self.place("rules", number),
+                    f"rules[{number}]",
+                    f"expected a rep who is in a pool, where others stand in: {rule.rep} is in none",
+                )
         for number, endpoint in enumerate(team.endpoints):
             self.known("endpoints", endpoint.pools, pools, kind="pool", within=number)
             self.known("endpoints", endpoint.reps, reps, kind="rep", within=number)

@@ -80,7 +80,7 @@ class ErasureStore:
             await connection.execute(
                 update(tables.handoff)
                 .where(tables.handoff.c.id == handoff)
-                .values(document=document, waiting_decision=None, traceparent=None)
+                .values(document=document, waiting_decision=None, traceparent=None, account_id=None)
             )
         event = tables.handoff_event
         await connection.execute(update(event).where(event.c.handoff_id.in_(ids)).values(note=None, decision=None))

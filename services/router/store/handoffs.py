@@ -80,6 +80,8 @@ class HandoffStore:
                 "created_at": now,
                 "document": handoff.document,
                 "traceparent": handoff.traceparent,
+                "account_id": handoff.ready.contact.account_id,
+                "rank": 0 if handoff.ready.reason == "hand_raise" else 1,
             }
             for handoff in unique.values()
         ]
@@ -180,7 +182,7 @@ class HandoffStore:
             if step.reason is not None:
                 values["reason"] = step.reason
             if step.after is State.READY:
-                values["rep"] = None
+                values |= {"rep": None, "waits_for": None, "held_until": None}
             await connection.execute(update(tables.handoff).where(_handoff.id == step.handoff_id).values(**values))
         await self.save_steps(connection, steps)
 

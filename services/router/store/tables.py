@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from shared.postgres.outbox import outbox_table
 from shared.postgres.positions import position_table
@@ -65,6 +65,11 @@ handoff = Table(
     Column("rep", Text),
     Column("assignments", SmallInteger, nullable=False, server_default=text("0")),
     Column("steps", SmallInteger, nullable=False, server_default=text("0")),
+    Column("rank", SmallInteger, nullable=False, server_default=text("1")),  # in the queue; 0: asked to talk to sales
+    Column("waits_for", ARRAY(Text)),  # pools and reps; absent: nobody has looked at it since it came into the queue
+    Column("held_until", DateTime(timezone=True)),  # by a rule
+    Column("released", Boolean, nullable=False, server_default=false()),  # from what holds it
+    Column("account_id", UUID(as_uuid=True)),
     Column("waiting_decision", JSONB),  # why nobody in the pool could have it, when that was last decided
     Column("reason", Text),  # of a rejection
     Column("decided_at", DateTime(timezone=True), nullable=False),
@@ -73,7 +78,8 @@ handoff = Table(
     Column("traceparent", Text),
     Index("handoff_newest", "created_at", "id"),
     Index("handoff_of_contact", "contact_id"),
-    Index("handoff_queue", "decided_at", "id", postgresql_where=text("state = 'ready'")),
+    Index("handoff_of_account", "account_id", "decided_at", postgresql_where=text("account_id IS NOT NULL")),
+    Index("handoff_waiting", "rank", "decided_at", "id", postgresql_where=text("state = 'ready'")),
     Index(
         "handoff_open",
         "rep",
@@ -96,6 +102,17 @@ handoff_event = Table(
     Column("reason", Text),
     Column("note", Text),
     Column("decision", JSONB),  # of an assignment
+)
+
+# How many handoffs each rep was given within a minute: what caps look back at, kept a little longer than a day.
+given = Table(
+    "given",
+    metadata,
+    Column("rep", Text, primary_key=True),
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Column("count", Integer, nullable=False),
+    postgresql_with={"fillfactor": 50},
 )
 
 opted_out = Table(

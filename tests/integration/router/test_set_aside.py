@@ -7,6 +7,7 @@ from services.router.handlers import HandoffsHandler
 from services.router.store import tables
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
+from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
@@ -38,6 +39,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
                 teams=teams,
                 handoffs=handoffs,
                 queue=QueueStore(engine),
+                given=GivenStore(),
                 deliveries=deliveries,
                 outbox=outbox,
                 metrics=router.platform.metrics,
@@ -48,6 +50,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
             metrics=router.platform.metrics,
             clock=utc_now,
             assigned=lambda: None,
+            queued=lambda: None,
         )
         claim = await positions.claim("router", PARTITION, 0, 1)
         record = StoredRecord(

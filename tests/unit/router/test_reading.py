@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.router.domain.availability import Roster
 from services.router.domain.queue import Waiting, plan_assignments
 from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team
 from services.router.reading import Intake, read_batches
@@ -88,13 +89,14 @@ def test_any_traits(contact: dict[str, Any], account: dict[str, Any]) -> None:
         id=new.ready.id,
         contact_id=new.ready.contact.id,
         ready=new.ready,
+        arrived_at=DECIDED_AT,
         pool=None,
         team_version=None,
         assignments=0,
         steps=0,
         traceparent=None,
     )
-    plan = plan_assignments(TEAM, [waiting], open_handoffs={}, now=DECIDED_AT, public_url="https://t.example")
+    plan = plan_assignments(Roster(TEAM, {}, now=DECIDED_AT), [waiting], public_url="https://t.example")
 
     assert msgspec.json.decode(plan.assignments[0].message.body)["data"]["contact"]["traits"] == contact
 

@@ -1,14 +1,14 @@
 """The team as people write it: read whole, or refused with every mistake and its line."""
 
 import json
-from datetime import date, time
+from datetime import date, time, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team, TimeOff
+from services.router.domain.team import Endpoint, Hold, Member, Owner, Pool, Rep, Rule, Team, TimeOff, Unavailable
 from services.router.domain.team_reading import read_team
 from services.router.errors import TeamInvalid
 from shared.agreement.model import Condition
@@ -77,6 +77,39 @@ def test_hours() -> None:
     assert team.calendar.zone == "Europe/Oslo"
 
 
+def test_rules() -> None:
+    """A rule names a pool, a rep, an owner, or holds; pools wait for their members, names and owners do not."""
+    when = "when: {account.employees: '>= 500'}"
+    written = TEAM + "\n".join(
+        [
+            "rules:",
+            "  - {owner: account}",
+            f"  - {{{when}, rep: Rita, unavailable: wait}}",
+            f"  - {{{when}, hold: 2h}}",
+            f"  - {{{when}, hold: legal review}}",
+            f"  - {{{when}, hold: {{for: 30m, reason: enrichment}}}}",
+            f"  - {{{when}, pool: everyone}}",
+        ]
+    )
+    rules = read_team(written).rules
+
+    assert [(rule.owner, rule.rep, rule.pool) for rule in rules if rule.hold is None] == [
+        (Owner.ACCOUNT, None, None),
+        (None, "Rita", None),
+        (None, None, "everyone"),
+    ]
+    assert [rule.hold for rule in rules if rule.hold] == [
+        Hold(duration=timedelta(hours=2)),
+        Hold(reason="legal review"),
+        Hold(duration=timedelta(minutes=30), reason="enrichment"),
+    ]
+    assert [rule.unavailable for rule in rules if rule.hold is None] == [
+        Unavailable.NEXT,
+        Unavailable.WAIT,
+        Unavailable.WAIT,
+    ]
+
+
 def test_json() -> None:
     """JSON is understood too."""
     written = (
@@ -117,6 +150,13 @@ def test_json() -> None:
         ('leads"}', 'leads", reps: [Rita]}', 5, "nothing would be delivered"),
         ('leads"}', 'leads"}\nrules: [{when: {}, pool: everyone}]', 9, "at least one condition"),
         ('leads"}', 'leads"}\nrules: [{when: {title: x}, pool: everyone}]', 9, "there is no field 'title'"),
+        ('leads"}', 'leads"}\nrules: [{when: {contact.a: x}}]', 9, "expected one of pool, rep, owner and hold"),
+        ('leads"}', 'leads"}\nrules: [{owner: account, pool: everyone}]', 9, "expected one of pool, rep"),
+        ('leads"}', 'leads"}\nrules: [{pool: everyone}]', 9, "expected when"),
+        ('leads"}', 'leads"}\nrules: [{owner: nobody}]', 9, "there is no owner 'nobody'"),
+        ('leads"}', 'leads"}\nrules: [{when: {contact.a: x}, rep: Rina}]', 9, "did you mean 'Rita'"),
+        ('leads"}', 'leads"}\nrules: [{when: {contact.a: x}, hold: 2h, unavailable: next}]', 9, "beside pool"),
+        (", Sven]", "]\nrules: [{when: {contact.a: x}, rep: Sven}]", 7, "Sven is in none"),
         ('leads"}', 'leads"}\ndefault_pool: nobody', 9, "there is no pool 'nobody'"),
         ("name: crm", 'name: "c\\0rm"', 8, "on one line"),
     ],

@@ -22,7 +22,7 @@ def deal(weights: Sequence[float], owed: dict[str, float], rounds: int) -> list[
 
 
 @given(weights, st.integers(1, 300))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_the_same_members_all_along(weights: list[float], rounds: int) -> None:
     """At every moment each member is within one handoff of their exact share."""
     owed = {str(place): 0.0 for place in range(len(weights))}
@@ -37,7 +37,7 @@ def test_the_same_members_all_along(weights: list[float], rounds: int) -> None:
 
 
 @given(weights, st.integers(0, 60), st.integers(1, 60))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_any_window(weights: list[float], before: int, window: int) -> None:
     """Over any window too, each member's share is within two handoffs, one at either end."""
     owed = {str(place): 0.0 for place in range(len(weights))}
@@ -49,7 +49,7 @@ def test_any_window(weights: list[float], before: int, window: int) -> None:
 
 
 @given(st.lists(st.integers(1, 20).map(float), min_size=2, max_size=6), st.integers(1, 500))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_a_member_who_was_away(weights: list[float], missed: int) -> None:
     """Who comes back gets what weight says from then on: however long they were away, no flood and no drought."""
     owed = {str(place): 0.0 for place in range(len(weights))}
