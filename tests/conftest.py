@@ -5,10 +5,15 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from shared.postgres.migrate import migrate
 from tests.support.kafka import KafkaServer, kafka_or_skip
 from tests.support.postgres import PostgresServer, running_postgres
+
+# A machine with other work to do is slow, not wrong.
+settings.register_profile("tandem", parent=settings(), deadline=None)
+settings.load_profile("tandem")
 
 
 @pytest_asyncio.fixture(scope="session")
