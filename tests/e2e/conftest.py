@@ -1,5 +1,6 @@
 """Tandem as its users run it: real processes on real servers."""
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,7 @@ import yaml
 from services.client import TandemClient
 from services.receiver import WebhookReceiver, open_receiver
 from tests.support.kafka import empty_kafka
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, TANDEM, clean_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +107,17 @@ async def apply_team(url: str, keys: dict[str, str], receiver: WebhookReceiver, 
     }
     applied = await TandemClient(url, keys["admin"]).apply_team(yaml.safe_dump(team))
     receiver.secret = applied["endpoints"][0]["secret"]
+
+
+async def run(*arguments: str, install: Install, url: str) -> str:
+    """Run the command line as marketing, and return what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        str(TANDEM),
+        *arguments,
+        env=clean_environment({"TANDEM_URL": url, "TANDEM_KEY": install.keys["marketing"]}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, problems = await process.communicate()
+    assert process.returncode == 0, problems.decode()
+    return printed.decode()

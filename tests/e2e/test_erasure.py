@@ -1,6 +1,5 @@
 """Promise 8 from the outside: who is erased is gone everywhere, and stays gone."""
 
-import asyncio
 import json
 
 import msgspec
@@ -9,9 +8,9 @@ import pytest
 from services.client import ClientError, TandemClient
 from services.receiver import WebhookReceiver
 from shared.postgres.engine import open_engine
-from tests.e2e.conftest import Install, apply_team, sign_agreement
+from tests.e2e.conftest import Install, apply_team, run, sign_agreement
 from tests.support.full_scan import rows_that_hold
-from tests.support.processes import TANDEM, TandemProcess, clean_environment
+from tests.support.processes import TandemProcess
 from tests.support.waiting import until
 
 WORDS = ("ada.lovelace@engines.example", "Ada Lovelace", "browser-of-ada", "user-ada", "We need an engine")
@@ -81,20 +80,50 @@ async def test_a_contact_with_an_open_handoff(install: Install, receiver: Webhoo
     assert receiver.refused == 0
 
 
+async def test_an_export_of_a_contact_that_others_were_merged_into(install: Install, receiver: WebhookReceiver) -> None:
+    """It holds the names and handoffs of each of them, and the merge itself."""
+    tandem = TandemProcess("up", settings=install.settings, log=install.directory / "tandem.log")
+    tandem.start()
+    try:
+        await tandem.ready()
+        await sign_agreement(tandem.url, install.keys)
+        await apply_team(tandem.url, install.keys, receiver)
+        source = TandemClient(tandem.url)
+
+        async def send(message_id: str, kind: str, **fields: object) -> None:
+            call = {"type": kind, "messageId": message_id, **fields}
+            await source.post_events("/v1/batch", msgspec.json.encode({"batch": [call]}), key=install.keys["source"])
+
+        form = {"event": "Form Submitted", "properties": {"form": "demo", "email": "ada@engines.example"}}
+        await send("m1", "track", anonymousId="browser-of-ada", **form)
+        other = {"event": "Form Submitted", "properties": {"form": "demo"}}
+        traits = {"email": "ada.lovelace@engines.example"}
+        await send("m2", "track", userId="user-ada", context={"traits": traits}, **other)
+
+        async def both() -> bool:
+            return sum(receipt.payload["type"] == "lead.sales_ready" for receipt in receiver.receipts) == 2
+
+        await until(both, seconds=60, what="two leads arrive")
+        await send("m3", "identify", userId="user-ada", traits={"email": "ada@engines.example"})
+        api = TandemClient(tandem.url, install.keys["marketing"])
+
+        async def merged() -> bool:
+            found = (await api.get("/v1/contacts"))["contacts"]
+            return [len(contact["merged"]) for contact in found] == [1]
+
+        await until(merged, seconds=60, what="the two are one contact")
+        (contact,) = (await api.get("/v1/contacts"))["contacts"]
+        export = json.loads(await run("contact", "export", contact["id"], install=install, url=tandem.url))
+    finally:
+        await tandem.stop()
+
+    assert {handoff["contact"]["id"] for handoff in export["handoffs"]} == {contact["id"], *contact["merged"]}
+    names = {alias["value"] for alias in export["ingest"]["aliases"]}
+    assert names == {"browser-of-ada", "user-ada", "ada@engines.example", "ada.lovelace@engines.example"}
+    assert [merge["other"] for merge in export["ingest"]["merges"]] == contact["merged"]
+    assert len(export["scorer"]["touches"]) == 3
+
+
 async def told(receiver: WebhookReceiver, kind: str) -> bool:
     """Tell whether a message of the kind has arrived."""
     return any(receipt.payload["type"] == kind for receipt in receiver.receipts)
-
-
-async def run(*arguments: str, install: Install, url: str) -> str:
-    """Run the command line as marketing, and return what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        str(TANDEM),
-        *arguments,
-        env=clean_environment({"TANDEM_URL": url, "TANDEM_KEY": install.keys["marketing"]}),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    printed, problems = await process.communicate()
-    assert process.returncode == 0, problems.decode()
-    return printed.decode()

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 
 from services.client import TandemClient
-from tests.e2e.conftest import Install, sign_agreement
-from tests.e2e.test_erasure import run
+from tests.e2e.conftest import Install, run, sign_agreement
 from tests.support.processes import running_tandem
 from tests.support.waiting import until
 
