@@ -109,7 +109,7 @@ async def test_an_export_of_a_contact_that_others_were_merged_into(install: Inst
 
         async def merged() -> bool:
             found = (await api.get("/v1/contacts"))["contacts"]
-            return [len(contact["merged"]) for contact in found] == [1]
+            return bool([len(contact["merged"]) for contact in found] == [1])
 
         await until(merged, seconds=60, what="the two are one contact")
         (contact,) = (await api.get("/v1/contacts"))["contacts"]
