@@ -101,7 +101,7 @@ async def test_an_export_of_a_contact_that_others_were_merged_into(install: Inst
         await send("m2", "track", userId="user-ada", context={"traits": traits}, **other)
 
         async def both() -> bool:
-            return sum(receipt.payload["type"] == "lead.sales_ready" for receipt in receiver.receipts) == 2
+            return [receipt.payload["type"] for receipt in receiver.receipts].count("lead.sales_ready") == 2
 
         await until(both, seconds=60, what="two leads arrive")
         await send("m3", "identify", userId="user-ada", traits={"email": "ada@engines.example"})
