@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from services.cli_account import account
 from services.cli_agreement import agreement
 from services.cli_client import CLIENT_VARIABLES, receive, send
 from services.cli_contact import contact
@@ -37,6 +38,7 @@ app.add_typer(team, name="team")
 app.add_typer(touch, name="touch")
 app.add_typer(rejected, name="rejected")
 app.add_typer(contact, name="contact")
+app.add_typer(account, name="account")
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 

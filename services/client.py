@@ -54,6 +54,10 @@ class TandemClient:
         """Return a version of the agreement, or the `active` one."""
         return await self._call("GET", f"/v1/agreements/{version}")
 
+    async def account(self, key: str) -> Any:
+        """Return an account by its domain or id."""
+        return await self._call("GET", f"/v1/accounts/{quote(key, safe='')}")
+
     async def apply_team(self, text: str) -> Any:
         """Make the team what the text says."""
         return await self._call("PUT", "/v1/team", content=text, headers={"Content-Type": "application/yaml"})

@@ -84,6 +84,8 @@ def _instants(message: HandoffMessage) -> Sequence[datetime]:
     match message:
         case HandoffReady():
             touches = [touch.at for touch in message.recent]
-            return [message.decided_at, *touches, *(words.at for words in message.words)]
+            people = message.account.people if message.account else ()
+            last = [person.last_at for person in people if person.last_at is not None]
+            return [message.decided_at, *touches, *(words.at for words in message.words), *last]
         case ContactOptedOut():
             return [message.at]

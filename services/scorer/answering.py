@@ -103,6 +103,17 @@ def instant_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
         raise _wrong_cursor() from None
 
 
+def rank_cursor(cursor: str | None) -> tuple[float, UUID] | None:
+    """Return the rank and the id before which the page starts. Raises a 422 problem."""
+    if cursor is None:
+        return None
+    rank, _, number = _decoded(cursor).partition(" ")
+    try:
+        return float(rank), UUID(number)
+    except ValueError:
+        raise _wrong_cursor() from None
+
+
 def _decoded(cursor: str) -> str:
     try:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.scorer.account_routes import create_account_routes
 from services.scorer.agreement_routes import create_agreement_routes
 from services.scorer.consent_routes import create_consent_routes
 from services.scorer.contact_routes import create_contact_routes
@@ -12,6 +13,7 @@ from services.scorer.erasing import Eraser
 from services.scorer.export_routes import create_export_routes
 from services.scorer.handlers import Scorer
 from services.scorer.overruling import Overruling
+from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.touches import TouchStore
@@ -29,6 +31,7 @@ def create_router(
     contacts: ContactStore,
     touches: TouchStore,
     agreements: AgreementStore,
+    accounts: AccountStore,
     keys: KeyRing,
     clock: Clock,
     on_activation: Callable[[], None],
@@ -37,6 +40,9 @@ def create_router(
     router = APIRouter()
     router.include_router(
         create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)
+    )
+    router.include_router(
+        create_account_routes(engine, accounts=accounts, agreements=agreements, keys=keys, clock=clock)
     )
     router.include_router(create_verdict_routes(overruling, engine, agreements=agreements, keys=keys))
     router.include_router(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 
+from services.scorer.accounts import AccountDecider
 from services.scorer.api import create_router
 from services.scorer.erasing import Eraser
 from services.scorer.handlers import Scorer
@@ -14,8 +15,10 @@ from services.scorer.judging import Judging
 from services.scorer.merging import Merging
 from services.scorer.overruling import Overruling
 from services.scorer.replaying import Replaying
+from services.scorer.roster import Roster
 from services.scorer.settings import ScorerSettings
 from services.scorer.store import tables
+from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
@@ -23,7 +26,7 @@ from services.scorer.store.merges import MergeStore
 from services.scorer.store.replays import ReplayStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
-from services.scorer.worker import once_readable, repricing, scoring_worker, sweeping
+from services.scorer.worker import deciding_accounts, once_readable, repricing, scoring_worker, sweeping
 from shared.outbox_gauges import measuring
 from shared.platform import Platform
 from shared.postgres.engine import passes
@@ -39,7 +42,8 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     contacts, touches, agreements = ContactStore(), TouchStore(), AgreementStore()
-    erasures = ErasureStore()
+    erasures, accounts = ErasureStore(), AccountStore()
+    roster = Roster(accounts)
     judging = Judging(touches, settings.limits())
     holding = Holding(engine, contacts)
     telling = Telling(touches, outbox, platform.metrics)
@@ -48,6 +52,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         holding=holding,
         contacts=contacts,
         erasures=erasures,
+        roster=roster,
         outbox=outbox,
         metrics=platform.metrics,
         clock=platform.clock,
@@ -59,6 +64,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         judging=judging,
         merging=Merging(contacts, touches, MergeStore(), judging),
         telling=telling,
+        roster=roster,
         contacts=contacts,
         touches=touches,
         erasures=erasures,
@@ -71,9 +77,19 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         engine,
         holding=holding,
         telling=telling,
+        roster=roster,
         contacts=contacts,
         touches=touches,
         agreements=agreements,
+        clock=platform.clock,
+    )
+    deciding = AccountDecider(
+        engine,
+        accounts=accounts,
+        contacts=contacts,
+        agreements=agreements,
+        telling=telling,
+        metrics=platform.metrics,
         clock=platform.clock,
     )
     scoring = scoring_worker(platform, scorer=scorer, positions=positions, settings=settings)
@@ -115,6 +131,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             contacts=contacts,
             touches=touches,
             agreements=agreements,
+            accounts=accounts,
             keys=platform.keys,
             clock=platform.clock,
             on_activation=wake,
@@ -124,6 +141,10 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             "cooling": sweeping("cooling", scorer.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
             "repricing": repricing(scorer, every=settings.repricing_every, wake=activated),
             "replaying": sweeping("replaying", replaying.go_on, every=settings.repricing_every, wake=agreed),
+            "accounts": deciding_accounts(deciding, every=settings.accounts_every),
+            "accounts_cooling": sweeping(
+                "accounts_cooling", deciding.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()
+            ),
             "outbox": outbox.relay,
             "gauges": measuring(platform, outbox, service="scorer"),
         },

@@ -50,6 +50,13 @@ class Arrived:
         """Return the contacts that have to be there, even if nothing is known of them yet."""
         return {contact_id for message in self.merges for contact_id in (message.survivor, message.other)}
 
+    def told(self) -> list[tuple[UUID, datetime]]:
+        """Return contacts of which something else than touches tells, and when."""
+        merged = [
+            (contact_id, message.at) for message in self.merges for contact_id in (message.survivor, message.other)
+        ]
+        return merged + [(feedback.contact_id, feedback.at) for feedback in self.feedback]
+
 
 def read_batches(batches: Sequence[Batch], *, now: datetime) -> Arrived:
     """Return what the records hold; what cannot be used is rejected without its neighbours."""

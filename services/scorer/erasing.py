@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.errors import ContactMissing, ContactsElsewhere
 from services.scorer.holding import Holding
+from services.scorer.roster import Roster
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import Erasure, ErasureStore
 from shared.clock import Clock
@@ -32,6 +33,7 @@ class Eraser:
         holding: Holding,
         contacts: ContactStore,
         erasures: ErasureStore,
+        roster: Roster,
         outbox: Outbox,
         metrics: Metrics,
         clock: Clock,
@@ -40,6 +42,7 @@ class Eraser:
         self._holding = holding
         self._contacts = contacts
         self._erasures = erasures
+        self._roster = roster
         self._outbox = outbox
         self._metrics = metrics
         self._clock = clock
@@ -94,6 +97,7 @@ class Eraser:
     async def _remove(self, connection: AsyncConnection, ids: Sequence[UUID]) -> tuple[Erasure, int]:
         erasure = Erasure(uuid4(), tuple(ids), self._clock())
         await self._erasures.remember(connection, erasure)
+        await self._roster.erase(connection, ids, at=erasure.at)
         touches = await self._erasures.remove(connection, ids)
         await self._outbox.put(connection, [_message(erasure)])
         self._metrics.contacts_erased.inc()

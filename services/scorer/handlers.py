@@ -22,6 +22,7 @@ from services.scorer.holding import Holding
 from services.scorer.judging import Judging, Verdicts
 from services.scorer.merging import Merging
 from services.scorer.repricing import reprice
+from services.scorer.roster import Roster, counted
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore, Lane
 from services.scorer.store.erasures import ErasureStore
@@ -75,6 +76,7 @@ class Scorer:
         judging: Judging,
         merging: Merging,
         telling: Telling,
+        roster: Roster,
         contacts: ContactStore,
         touches: TouchStore,
         erasures: ErasureStore,
@@ -89,6 +91,7 @@ class Scorer:
         self._judging = judging
         self._merging = merging
         self._telling = telling
+        self._roster = roster
         self._contacts = contacts
         self._touches = touches
         self._erasures = erasures
@@ -162,9 +165,11 @@ class Scorer:
                 states = await self._contacts.lock_outdated_in(connection, version, lane, limit=limit)
             if not states:
                 return 0
+            before = counted(states)
             repriced = await reprice(connection, self._touches, active, states)
             decided = [(contact_id, decision) for contact_id, each in repriced.items() for decision in each]
             await self._telling.decided(connection, decided, active.terms, traces={})
+            await self._roster.keep(connection, states, active, before=before)
             await self._contacts.save(connection, states)
         self._telling.announce(decision for _, decision in decided)
         if lane is not None:
@@ -193,6 +198,7 @@ class Scorer:
         # Asked after the lock: whoever erased a contact in the meantime has committed by now.
         if unknown := ids - states.keys():
             arrived = arrived.without(await self._erasures.among(connection, unknown))
+        before = counted(states)
         repriced = await reprice(connection, self._touches, active, states)
         decided = [(contact_id, decision) for contact_id, each in repriced.items() for decision in each]
         for message in arrived.merges:
@@ -228,6 +234,7 @@ class Scorer:
         if not arrived.merges and len(fresh) < len(states):
             changed = fresh.keys() | answered | repriced.keys()
             states = {contact_id: state for contact_id, state in states.items() if contact_id in changed}
+        await self._roster.keep(connection, states, active, before=before, fresh=fresh, told=arrived.told())
         await self._contacts.save(connection, states, new=new)
         await self._contacts.add_aliases(connection, named)
         return outcome

@@ -12,6 +12,7 @@ from services.scorer.domain.verdict import Judged
 from services.scorer.errors import TouchMissing
 from services.scorer.holding import Holding
 from services.scorer.repricing import reprice
+from services.scorer.roster import Roster, counted
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.touches import TouchStore
@@ -28,6 +29,7 @@ class Overruling:
         *,
         holding: Holding,
         telling: Telling,
+        roster: Roster,
         contacts: ContactStore,
         touches: TouchStore,
         agreements: AgreementStore,
@@ -36,6 +38,7 @@ class Overruling:
         self._engine = engine
         self._holding = holding
         self._telling = telling
+        self._roster = roster
         self._contacts = contacts
         self._touches = touches
         self._agreements = agreements
@@ -56,6 +59,7 @@ class Overruling:
                 owner = path_of(contact_id, states)[-1]
                 if owner not in states:
                     raise TouchMissing(f"There is no contact {contact_id}.")
+                before = counted(states)
                 repriced = await reprice(connection, self._touches, active, {owner: states[owner]})
                 decisions = repriced.get(owner, [])
                 changed = await self._touches.overrule(connection, owner, touch_id, trusted=trusted, by=by, at=now)
@@ -70,6 +74,7 @@ class Overruling:
                         decisions += settle(owner, states[owner], terms, at=now, cause=cause)
                 decided = [(touch_id, decision) for decision in decisions]
                 await self._telling.decided(connection, decided, terms, traces={})
+                await self._roster.keep(connection, {owner: states[owner]}, active, before=before, told=[(owner, now)])
                 await self._contacts.save(connection, {owner: states[owner]})
                 return judged, decided
 

@@ -35,6 +35,12 @@ class ScorerSettings(SharedSettings):
         ge=timedelta(milliseconds=100),
         description="How often contacts are looked for that a new agreement has not been applied to.",
     )
+    accounts_every: Duration = Field(
+        default=timedelta(seconds=1),
+        ge=timedelta(milliseconds=10),
+        description="How often accounts are looked at of which somebody did something; under load less often, so that"
+        " it takes at most a twentieth of the time.",
+    )
     suspect_after_delivery: Duration = Field(
         default=timedelta(seconds=5),
         ge=timedelta(0),

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from time import monotonic
 
 import structlog
 
+from services.scorer.accounts import AccountDecider
 from services.scorer.handlers import Scorer
 from services.scorer.settings import ScorerSettings
 from services.scorer.store.agreements import AgreementStore
@@ -23,6 +25,10 @@ TOPICS = (TopicName.TOUCHES, TopicName.FEEDBACK, TopicName.CONTACTS)
 
 SWEEP = 200  # contacts in one transaction
 LANES = 2  # of a sweep through all contacts: while one waits for the database, the other computes
+LOOK = 500  # accounts in one transaction
+_PART = 20  # looking at accounts takes a twentieth of the time at most
+_LONGEST_PAUSE = timedelta(seconds=30)
+
 _PAUSE = timedelta(seconds=1)
 
 
@@ -106,5 +112,30 @@ def repricing(scorer: Scorer, *, every: timedelta, wake: asyncio.Event) -> Worke
             return swept
 
         await sweeping("repricing", sweep, every=every, wake=wake)(stopping)
+
+    return run
+
+
+def deciding_accounts(decider: AccountDecider, *, every: timedelta) -> Worker:
+    """Return a worker that looks at accounts which are due.
+
+    All marks on an account are dealt with at once, so the longer it waits under load, the less each costs: it lags
+    then, by what a round through all accounts takes, but does not fall behind.
+    """
+
+    async def run(stopping: asyncio.Event) -> None:
+        logger = structlog.get_logger().bind(worker="accounts")
+        while not stopping.is_set():
+            began = monotonic()
+            pause = every
+            try:
+                await decider.decide(limit=LOOK)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                logger.warning("accounts.wait", reason=str(error))
+            else:
+                pause = max(every, min(_PART * timedelta(seconds=monotonic() - began), _LONGEST_PAUSE))
+            await wait_for_any(stopping, timeout=pause)
 
     return run

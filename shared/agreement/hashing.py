@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from shared.agreement.model import Agreement, Check, Condition
+from shared.agreement.model import Accounts, Agreement, Check, Condition
 from shared.agreement.when_reading import write_when
 from shared.business_calendar import BusinessCalendar
 
@@ -47,7 +47,11 @@ def content_hash(agreement: Agreement) -> str:
             "rearm": agreement.rearm,
             "respond": agreement.respond,
             "reject_reasons": agreement.reject_reasons,
-            **_where_given(calendars=agreement.calendars),
+            **_where_given(
+                calendars=agreement.calendars,
+                accounts=_accounts(agreement.accounts) if agreement.accounts else None,
+                nurture=agreement.nurture,
+            ),
         }
     )
 
@@ -68,6 +72,16 @@ def counting_hash(agreement: Agreement) -> str:
             **_where_given(calendars=_calendars(when for rule in agreement.rules for when in rule.when)),
         }
     )
+
+
+def _accounts(accounts: Accounts) -> dict[str, Any]:
+    return {
+        "ready": accounts.ready,
+        "least": float(accounts.least),
+        "cap": float(accounts.cap),
+        "roles": [[role.id, write_when(role.when)] for role in accounts.roles],
+        "rearm_below": float(accounts.rearm_below),
+    }
 
 
 def _where_given(**sections: Any) -> dict[str, Any]:

@@ -124,6 +124,42 @@ class RespondTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A part in a buying group, told by the contact's traits."""
+
+    id: str
+    when: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountReady:
+    """The threshold of an account: all of it must hold."""
+
+    engagement: float
+    contacts: int = 1  # people who count
+    within: timedelta | None = None  # in which so many people did something that is worth points; None: ever
+    roles: tuple[str, ...] = ()  # each of them has somebody among these people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """When what the people of one company do together makes a lead."""
+
+    ready: AccountReady
+    least: float  # engagement below which a person counts nothing
+    cap: float  # of what one person adds
+    roles: tuple[Role, ...]
+    rearm_below: float  # an account that was handed off may be again after its engagement fell below this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nurture:
+    """Marketing is told about those who are not with sales."""
+
+    every: timedelta  # a contact is told about no more often than this, unless sales gave it back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """One version of the definition, complete and free of contradictions."""
 
@@ -138,3 +174,5 @@ class Agreement:
     respond: RespondTimes
     reject_reasons: tuple[str, ...]
     calendars: Mapping[str, BusinessCalendar] = field(default_factory=dict)
+    accounts: Accounts | None = None  # None: each contact is decided for itself alone
+    nurture: Nurture | None = None  # None: nobody is told

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import yaml
 
+from shared.agreement.account_reading import read_accounts, read_nurture
 from shared.agreement.calendar_reading import read_calendar
 from shared.agreement.model import (
     ALWAYS,
@@ -33,7 +34,7 @@ _LONGEST_HALF_LIFE = parse_duration("3650d")
 _LARGEST_POINTS = 10_000.0
 
 SECTIONS = ("version", "title", "half_life", "groups", "rules", "ready", "rearm", "respond", "reject_reasons")
-OPTIONAL_SECTIONS = ("fit", "stages", "calendars")
+OPTIONAL_SECTIONS = ("fit", "stages", "calendars", "accounts", "nurture")
 
 
 def parse_agreement(text: str) -> Agreement | tuple[Mistake, ...]:
@@ -77,6 +78,8 @@ def _agreement(reader: Reader, root: yaml.Node) -> Agreement:
         respond=_respond(reader, sections.get("respond"), calendars=calendars),
         reject_reasons=_reject_reasons(reader, sections.get("reject_reasons")),
         calendars=calendars,
+        accounts=read_accounts(reader, sections["accounts"]) if "accounts" in sections else None,
+        nurture=read_nurture(reader, sections["nurture"]) if "nurture" in sections else None,
     )
     _check_parts_agree(reader, agreement)
     return agreement

@@ -54,14 +54,32 @@ class Respond(msgspec.Struct, frozen=True):
     calendar: BusinessCalendar | None = None
 
 
+class EngagedPerson(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody of an account that was handed off. Who that is, the scorer tells whoever may know, while it does."""
+
+    contact_id: UUID
+    engagement: float  # of the contact for itself
+    adds: float  # to the account's, capped
+    roles: tuple[str, ...] = ()  # in the buying group
+    last_at: datetime | None = None  # when it last did something that is worth points
+
+
+class EngagedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that crossed its threshold; what the people add is its engagement."""
+
+    id: UUID
+    engagement: float
+    people: tuple[EngagedPerson, ...]  # most engaged first, at most 20
+
+
 class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready", tag_field="type"):
-    """A contact became sales-ready: one crossing of the threshold, or one hand-raise."""
+    """A contact became sales-ready: one crossing of the threshold, its own or its account's, or one hand-raise."""
 
     id: UUID  # of the handoff; derived from the touch that tipped it
     contact: ContactSnapshot
     agreement: int  # version that it was decided under
     decided_at: datetime  # `received_at` of the touch that tipped it; always after an opt-out that was taken back
-    reason: Literal["threshold", "hand_raise"]
+    reason: Literal["threshold", "hand_raise", "account"]  # account: what the people of its company did together
     touch_id: UUID
     engagement: Score
     fit: Score
@@ -73,6 +91,7 @@ class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready
     last_campaign: Campaign | None
     respond: Respond
     reject_reasons: tuple[str, ...]
+    account: EngagedAccount | None = None  # with the reason `account`
 
 
 class ContactOptedOut(msgspec.Struct, frozen=True, kw_only=True, tag="contact.opted_out", tag_field="type"):

@@ -80,6 +80,7 @@ class Metrics:
         self.replay_progress = gauge(
             "replay_progress_ratio", "Part of all contacts that is counted under the agreement about to be in force."
         )
+        self.accounts_decided = counter("accounts_decided", "Accounts decided after somebody of theirs did something.")
         self.handoffs_decided = counter("handoffs_decided", "Contacts that became sales-ready.", "reason")
 
         # Router

@@ -15,7 +15,7 @@ from services.router.domain.contact import company_of, email_of, name_of
 from services.router.domain.touch_words import touch_words
 from shared.durations import format_duration
 from shared.events.explanation import Part, Score
-from shared.events.handoff import HandoffReady, TouchSummary, Words
+from shared.events.handoff import EngagedPerson, HandoffReady, TouchSummary, Words
 from shared.events.touch import Campaign
 
 MOST_TOUCHES = 8
@@ -43,6 +43,8 @@ class Account:
     domain: str
     industry: str
     employees: str
+    engagement: float | None = None  # of the people together, where that is why it came
+    people: tuple[EngagedPerson, ...] = ()  # who they are, the scorer tells: `GET /v1/accounts/{id}`
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ def _account(ready: HandoffReady) -> Account:
         domain=ready.contact.account_domain,
         industry=_written(traits.get("industry")),
         employees=_written(traits.get("employees")),
+        engagement=ready.account.engagement if ready.account else None,
+        people=ready.account.people if ready.account else (),
     )
 
 
@@ -190,6 +194,9 @@ def _summary(ready: HandoffReady) -> str:
     match ready.reason:
         case "hand_raise":
             return f"Asked to talk to sales, with {scores}.{last}"
+        case "account":
+            people = len(ready.account.people) if ready.account else 0
+            return f"{people} people of one company crossed the agreed threshold together; they have {scores}.{last}"
         case "threshold":
             return f"Crossed the agreed threshold with {scores}, after {ready.touches} touches.{last}"
 

@@ -46,12 +46,22 @@ def _lines(brief: "Brief") -> Iterator[str]:
     if brief.read:
         yield ""
         yield f"They read: {', '.join(brief.read)}"
+    if brief.account.people:
+        yield ""
+        yield from _people(brief)
     yield ""
     yield from _score("Engagement", brief.engagement)
     yield from _score("Fit", brief.fit)
     yield ""
     hours = "business hours" if brief.respond.hours == "business" else "any hour"
     yield f"Answer within {brief.respond.within} ({hours}), as agreement {brief.agreement} says."
+
+
+def _people(brief: "Brief") -> Iterator[str]:
+    yield f"Together at {brief.account.name or brief.account.domain}: {brief.account.engagement or 0:.1f}"
+    for person in brief.account.people:
+        roles = f", {', '.join(role.replace('_', ' ') for role in person.roles)}" if person.roles else ""
+        yield f"  {person.adds:+.1f}  contact {person.contact_id}{roles}"
 
 
 def _headline(brief: "Brief") -> str:

@@ -26,6 +26,7 @@ def stripped(ready: HandoffReady) -> HandoffReady:
         words=(),
         first_campaign=None,
         last_campaign=None,
+        account=None,
     )
 
 

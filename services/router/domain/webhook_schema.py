@@ -26,7 +26,7 @@ def webhook_schemas() -> dict[str, dict[str, Any]]:
         handoff=_closed(
             id=_UUID,
             state={"const": "assigned"},
-            reason={"enum": ["threshold", "hand_raise"]},
+            reason={"enum": ["threshold", "hand_raise", "account"]},
             agreement={"type": "integer"},
             decided_at=_INSTANT,
             assigned_at=_INSTANT,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-Reason = Literal["threshold", "hand_raise"]
+Reason = Literal["threshold", "hand_raise", "account"]
 
 
 class ArmingKind(StrEnum):

@@ -55,6 +55,7 @@ def handoff_ready(handoff: Handoff, history: Iterable[Touch], terms: Terms) -> H
             calendar=terms.agreement.calendars.get(respond.hours),
         ),
         reject_reasons=terms.agreement.reject_reasons,
+        account=handoff.account,
     )
 
 

@@ -5,7 +5,7 @@ a replay change it. Decisions are returned; somebody else acts on them.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from services.scorer.domain.state import ContactState, campaign_of
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
 from shared.events.feedback import Feedback, FeedbackKind
-from shared.events.handoff import ContactOptedOut, ContactSnapshot
+from shared.events.handoff import ContactOptedOut, ContactSnapshot, EngagedAccount
 from shared.events.touch import Campaign, Touch
 from shared.ids import derived_id
 
@@ -45,6 +45,7 @@ class Handoff:
     assessment: Assessment
     first_campaign: Campaign | None
     last_campaign: Campaign | None
+    account: EngagedAccount | None = None  # that was handed off, with this contact to begin with
 
 
 Decision = Handoff | ContactOptedOut
@@ -158,6 +159,29 @@ def withdraw(contact_id: UUID, state: ContactState, *, at: int, cause: UUID | st
     ]
 
 
+def hand_off_for(
+    account: EngagedAccount, contact_id: UUID, state: ContactState, terms: Terms, *, at: int, cause: str
+) -> Handoff:
+    """Hand the contact off because its account is ready, as of the instant. Raises IllegalStepError unless armed.
+
+    The same cause again is the same handoff.
+    """
+    state.arming = state.arming.at(at)
+    handoff = _hand_off(
+        contact_id,
+        state,
+        terms,
+        assessment=assess(state, terms, at),
+        at=at,
+        reason="account",
+        cause=cause,
+        touch_id=None,
+    )
+    state.handed_for = account.id
+    _foresee_fall(state, terms, at)
+    return replace(handoff, account=account)
+
+
 def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None:
     """Re-arm what sales gave back, close what was won or lost. A repeat, or an earlier handoff's, changes nothing.
 
@@ -216,6 +240,7 @@ def _hand_off(
     if state.withdrawn_at is not None:
         at = max(at, state.withdrawn_at + 1)  # an opt-out that was taken back does not void what came after it
     state.handed_at = max(at, state.handed_at or at)
+    state.handed_for = None
     return Handoff(
         id=handoff_id,
         contact=ContactSnapshot(

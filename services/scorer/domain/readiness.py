@@ -41,9 +41,9 @@ def assess(state: ContactState, terms: Terms, at: int) -> Assessment:
         missing.append("opted out")
     missing += [f"disqualified by {rule_id}" for rule_id in fitting.disqualified_by]
     if engaged.score < terms.threshold:
-        missing.append(f"engagement {_below(engaged.score, ready.engagement)} of {ready.engagement:g}")
+        missing.append(f"engagement {below(engaged.score, ready.engagement)} of {ready.engagement:g}")
     if fitting.score.score < terms.least_fit:
-        missing.append(f"fit {_below(fitting.score.score, ready.fit)} of {ready.fit:g}")
+        missing.append(f"fit {below(fitting.score.score, ready.fit)} of {ready.fit:g}")
     if state.touches < ready.touches:
         more = ready.touches - state.touches
         missing.append(f"{more} more {'touch' if more == 1 else 'touches'}")
@@ -81,7 +81,7 @@ def _fit_score(state: ContactState, terms: Terms) -> float:
     return state.fit
 
 
-def _below(score: float, level: float) -> str:
+def below(score: float, level: float) -> str:
     """Write a score that is below the level so that it does not look like the level: 49.97, not 50.0."""
     for digits in (1, 2, 4, 9):
         written = f"{score:.{digits}f}"

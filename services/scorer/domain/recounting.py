@@ -21,6 +21,8 @@ def recount(state: ContactState, history: Iterable[Judged], terms: Terms | None)
         agreement=terms.version if terms else state.agreement,
         prepared=None if terms is None or terms.upcoming is None else Prepared(terms.upcoming.version),
         merged=state.merged,
+        counted_in=state.counted_in,
+        handed_for=state.handed_for,
         parted=state.parted,
         merged_into=state.merged_into,
         handed_at=state.handed_at,

@@ -75,6 +75,8 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     # Names that a merge undone gave to another contact, hashed as the id of a contact is, and that contact. Touches
     # that ingest published before may carry them under this one.
     parted: dict[UUID, UUID] = {}
+    counted_in: UUID | None = None  # account in which the contact counts, as far as its last transaction told
+    handed_for: UUID | None = None  # account whose handoff the contact's latest one is
     merged_into: UUID | None = None  # the contact that this one lives on in; it holds nothing itself then
 
     @property
@@ -98,7 +100,7 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     def account_id(self) -> UUID | None:
         """Return the identity of the contact's account: its domain's."""
         domain = self.account_domain()
-        return _account_id(domain) if domain else None
+        return account_id(domain) if domain else None
 
     def account(self) -> dict[str, Any]:
         """Return the traits of the contact's account."""
@@ -113,7 +115,8 @@ def hashed(alias: Alias) -> UUID:
 
 
 @lru_cache(maxsize=10_000)
-def _account_id(domain: str) -> UUID:
+def account_id(domain: str) -> UUID:
+    """Return the identity of the account with the domain."""
     return derived_id("account", domain)
 
 

@@ -5,7 +5,7 @@ from math import frexp, ldexp
 from services.scorer.domain.instants import micros_of
 from shared.agreement.hashing import content_hash, counting_hash
 from shared.agreement.matching import FitMatcher, TouchMatcher
-from shared.agreement.model import JOURNEY, Agreement, Rule
+from shared.agreement.model import JOURNEY, Accounts, Agreement, FitRule, Rule
 
 # Values of parts are whole multiples of 2^-40, so that a double adds them without rounding, the parts add up to the
 # score exactly, and 50 points are 50, not 49.99999999999999. Sums above 2^12 leave fewer bits for the fraction.
@@ -44,7 +44,22 @@ class Terms:
             for rule in agreement.rules
             if rule.stage is not None
         }
+        self.accounts = AccountTerms(agreement.accounts) if agreement.accounts else None
         self.hand_raises = frozenset(index for index, rule in enumerate(agreement.rules) if rule.hand_raise)
+
+
+class AccountTerms:
+    """What the agreement says about accounts, compiled. Durations are in microseconds."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self.ready = accounts.ready
+        self.threshold = on_grid(accounts.ready.engagement)
+        self.within = None if accounts.ready.within is None else micros_of(accounts.ready.within)
+        self.least = on_grid(accounts.least)
+        self.cap = on_grid(accounts.cap)
+        self.rearm_below = accounts.rearm_below
+        # A role is told like a fit rule is met.
+        self.roles = FitMatcher([FitRule(id=role.id, when=role.when) for role in accounts.roles])
 
 
 def grid_for(magnitude: float) -> int:

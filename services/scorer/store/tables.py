@@ -7,7 +7,9 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -52,6 +54,39 @@ alias = Table(
     Column("kind", Text, primary_key=True),
     Column("value", Text, primary_key=True),
     Column("contact_id", UUID(as_uuid=True), primary_key=True),
+)
+
+# One row for each company somebody of which counts for it, and a few that were handed off before.
+account = Table(
+    "account",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("domain", Text, nullable=False, server_default=""),
+    Column("state", LargeBinary, nullable=False),  # JSON of domain.account.AccountState
+    Column("rank", Float(53), nullable=False, server_default=text("'-infinity'")),  # by which lists are ordered
+    Column("cools_at", DateTime(timezone=True)),  # when it is armed again if nothing happens
+    Index("account_rank", "rank", "id"),
+    Index("account_cools_at", "cools_at", postgresql_where=text("cools_at IS NOT NULL")),
+    postgresql_with={"fillfactor": 70},
+)
+
+# Who may count for which account. Whoever writes a row holds its contact.
+account_contact = Table(
+    "account_contact",
+    metadata,
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("account_id", UUID(as_uuid=True), nullable=False),
+    Index("account_contact_account", "account_id"),
+)
+
+# Accounts to look at. Rows are only added and removed, so those who add never wait for anybody.
+account_due = Table(
+    "account_due",
+    metadata,
+    Column("ordinal", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", UUID(as_uuid=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),  # instant that it is to be decided as of
+    postgresql_with={"autovacuum_vacuum_scale_factor": 0.01, "autovacuum_vacuum_cost_delay": 0},
 )
 
 # The history, and the check for repeats: the contact comes first, which keeps one contact's touches together.

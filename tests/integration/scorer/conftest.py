@@ -12,6 +12,7 @@ import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.scorer.accounts import AccountDecider
 from services.scorer.api import create_router
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.suspicion import Limits
@@ -22,7 +23,9 @@ from services.scorer.judging import Judging
 from services.scorer.merging import Merging
 from services.scorer.overruling import Overruling
 from services.scorer.replaying import Replaying
+from services.scorer.roster import Roster
 from services.scorer.store import tables
+from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
@@ -61,7 +64,8 @@ class Rig:
         self.positions = Positions(engine, tables.position, owner="test")
         self.outbox = Outbox(engine, tables.outbox, log)
         self.contacts, self.touches, self.agreements = ContactStore(), TouchStore(), AgreementStore()
-        self.erasures = ErasureStore()
+        self.erasures, self.accounts = ErasureStore(), AccountStore()
+        roster = Roster(self.accounts)
         judging = Judging(self.touches, Limits())
         holding = Holding(engine, self.contacts)
         telling = Telling(self.touches, self.outbox, self.metrics)
@@ -69,6 +73,7 @@ class Rig:
             holding=holding,
             contacts=self.contacts,
             erasures=self.erasures,
+            roster=roster,
             outbox=self.outbox,
             metrics=self.metrics,
             clock=lambda: self.now,
@@ -81,6 +86,7 @@ class Rig:
             judging=judging,
             merging=Merging(self.contacts, self.touches, MergeStore(), judging),
             telling=telling,
+            roster=roster,
             contacts=self.contacts,
             touches=self.touches,
             erasures=self.erasures,
@@ -103,9 +109,19 @@ class Rig:
             engine,
             holding=holding,
             telling=telling,
+            roster=roster,
             contacts=self.contacts,
             touches=self.touches,
             agreements=self.agreements,
+            clock=lambda: self.now,
+        )
+        self.decider = AccountDecider(
+            engine,
+            accounts=self.accounts,
+            contacts=self.contacts,
+            agreements=self.agreements,
+            telling=telling,
+            metrics=self.metrics,
             clock=lambda: self.now,
         )
         keys = KeyRing(
@@ -120,6 +136,7 @@ class Rig:
             contacts=self.contacts,
             touches=self.touches,
             agreements=self.agreements,
+            accounts=self.accounts,
             keys=keys,
             clock=lambda: self.now,
             on_activation=lambda: None,
@@ -235,6 +252,11 @@ class Rig:
         while done := await self.scorer.apply_agreement(limit=50):
             swept += done
         return swept
+
+    async def decide_accounts(self) -> None:
+        """Look at accounts until none is due."""
+        while await self.decider.decide(limit=50):
+            pass
 
     async def messages(self) -> list[HandoffReady | ContactOptedOut]:
         """Return what waits for the router, in order."""

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 from typing import Literal
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from services.router.domain.brief import LONGEST_WORDS, MOST_WORDS, write_brief
 from services.router.domain.contact import contact_json
 from shared.events.explanation import Part, Score
-from shared.events.handoff import ContactSnapshot, Respond, Words
+from shared.events.handoff import ContactSnapshot, EngagedAccount, EngagedPerson, Respond, Words
 from shared.events.touch import Alias
 from tests.support.handoffs import DECIDED_AT, make_handoff
 
@@ -118,3 +120,25 @@ def test_names_in_many_shapes(traits: dict[str, object], name: str, company: str
     shown = contact_json(contact)
 
     assert (shown["name"], shown["company"], shown["email"]) == (name, company, "ada@acme.example")
+
+
+def test_an_account() -> None:
+    """A handoff for a company says what its people did together, and names nobody but the contact."""
+    other = UUID("7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5")
+    together = EngagedAccount(
+        id=UUID(int=1),
+        engagement=52.0,
+        people=(
+            EngagedPerson(contact_id=UUID(int=2), engagement=61.0, adds=40.0, roles=("decision_maker",)),
+            EngagedPerson(contact_id=other, engagement=12.0, adds=12.0),
+        ),
+    )
+    brief = write_brief(msgspec.structs.replace(make_handoff(reason="account"), account=together))
+
+    assert brief.account.people == together.people
+    assert brief.why_now.summary.startswith("2 people of one company crossed the agreed threshold together")
+    assert (
+        "Together at Acme Freight: 52.0\n"
+        f"  +40.0  contact {UUID(int=2)}, decision maker\n"
+        f"  +12.0  contact {other}\n" in brief.text
+    )
