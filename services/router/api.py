@@ -42,6 +42,7 @@ def create_router(
             attempts=attempts,
             answers=answers,
             releaser=releaser,
+            clock=platform.clock,
             public_url=settings.api_url,
         ),
         ContactRoutes(
@@ -50,6 +51,7 @@ def create_router(
             handoffs=handoffs,
             deliveries=deliveries,
             attempts=attempts,
+            clock=platform.clock,
             public_url=settings.api_url,
         ),
         DeliveryRoutes(

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from services.router.answering import Answers
 from services.router.api import create_router
 from services.router.assigning import Assigner
+from services.router.clocking import ClockKeeper
 from services.router.delivering import DeliveryWorker
 from services.router.domain.webhook_schema import webhook_schemas
 from services.router.erasing import ErasuresHandler
@@ -21,6 +22,7 @@ from services.router.settings import RouterSettings
 from services.router.store import tables
 from services.router.store.attempts import AttemptStore
 from services.router.store.claims import ClaimStore
+from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.given import GivenStore
@@ -41,7 +43,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     engine, clock = platform.engine, platform.clock
     teams, handoffs, queue = TeamStore(engine), HandoffStore(engine), QueueStore(engine)
     deliveries, claims, attempts = DeliveryStore(engine), ClaimStore(engine), AttemptStore(engine)
-    erasures, given = ErasureStore(), GivenStore()
+    erasures, given, clocks = ErasureStore(), GivenStore(), ClockStore(engine)
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     sender = Sender(
@@ -75,15 +77,34 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         clock=clock,
     )
 
-    def assigned() -> None:
+    def told() -> None:
         delivering.wake()
         outbox.announce()
+
+    keeper = ClockKeeper(
+        engine=engine,
+        clocks=clocks,
+        teams=teams,
+        handoffs=handoffs,
+        deliveries=deliveries,
+        assigner=assigner,
+        outbox=outbox,
+        metrics=platform.metrics,
+        clock=clock,
+        public_url=settings.api_url,
+        rung=told,
+    )
+
+    def assigned() -> None:
+        told()
+        keeper.wake()
 
     sweeper = Sweeper(assigner, interval=settings.sweep_interval, assigned=assigned, clock=clock)
 
     def team_changed() -> None:
         sweeper.wake()
         delivering.wake()
+        keeper.wake()
 
     handler = HandoffsHandler(
         positions=positions,
@@ -118,7 +139,18 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         ),
         positions=positions,
     )
-    gauges = Gauges(queue=queue, deliveries=deliveries, outbox=outbox, metrics=platform.metrics, clock=clock)
+    answers = Answers(
+        engine=engine,
+        teams=teams,
+        handoffs=handoffs,
+        outbox=outbox,
+        metrics=platform.metrics,
+        clock=clock,
+        freed=sweeper.wake,
+    )
+    gauges = Gauges(
+        queue=queue, deliveries=deliveries, clocks=clocks, outbox=outbox, metrics=platform.metrics, clock=clock
+    )
     router = create_router(
         platform=platform,
         settings=settings,
@@ -126,7 +158,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         handoffs=handoffs,
         deliveries=deliveries,
         attempts=attempts,
-        answers=Answers(engine=engine, handoffs=handoffs, outbox=outbox, clock=clock, freed=sweeper.wake),
+        answers=answers,
         releaser=Releaser(engine=engine, handoffs=handoffs, queue=queue, released=sweeper.wake),
         setter=TeamSetter(
             engine=engine, teams=teams, handoffs=handoffs, deliveries=deliveries, clock=clock, changed=team_changed
@@ -151,6 +183,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
                 "handoffs": consuming.run,
                 "erasures": erasing.run,
                 "queue": sweeper.run,
+                "clock": keeper.run,
                 "deliveries": delivering.run,
                 "outbox": outbox.relay,
                 "gauges": gauges.run,

@@ -1,8 +1,9 @@
 """Assigning: the queue is decided under the lock of the team, so that capacity and turns are never raced for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -25,6 +26,8 @@ from shared.postgres.outbox import Outbox, OutboxMessage
 from shared.telemetry.metrics import Metrics
 
 QUEUE_BATCH = 500  # handoffs looked at in one transaction
+
+_STEP: Mapping[State, Step] = MappingProxyType({State.READY: Step.ASSIGN, State.EXPIRED: Step.REASSIGN})
 
 ROUTER = "router"  # who did it, where nobody did it in person
 
@@ -134,11 +137,12 @@ class Assigner:
                 contact_id=item.handoff.contact_id,
                 number=item.handoff.steps + 1,
                 at=now,
-                step=Step.ASSIGN,
-                before=State.READY,
-                after=take(State.READY, Step.ASSIGN),
+                step=_STEP[item.handoff.state],
+                before=item.handoff.state,
+                after=take(item.handoff.state, _STEP[item.handoff.state]),
                 by=ROUTER,
                 rep=item.rep,
+                pool=item.decision.route.pool,
                 decision=msgspec.to_builtins(item.decision),
             )
             for item in assignments

@@ -13,6 +13,7 @@ from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import Handoff, HandoffStore
 from services.router.store.teams import TeamStore
+from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
 from shared.http.pages import page_json, read_cursor
 
@@ -26,6 +27,7 @@ class ContactRoutes:
     handoffs: HandoffStore
     deliveries: DeliveryStore
     attempts: AttemptStore
+    clock: Clock
     public_url: str
 
     def router(self) -> APIRouter:
@@ -58,6 +60,7 @@ class ContactRoutes:
             deliveries=deliveries,
             attempts=await self.attempts.of_deliveries(row.id for row in deliveries),
             public_url=self.public_url,
+            now=self.clock(),
         )
         # The document holds more than is shown: the touches and words that the decision was based on.
         return {

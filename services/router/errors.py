@@ -2,9 +2,14 @@
 
 RouterError
 ├── IllegalStep           refuse: the handoff is in a state that does not allow the step; nothing changed
-├── DifferentAnswer       refuse: the handoff was rejected for another reason already
-├── UnknownReason         refuse: the reason is not one of the agreement's
 ├── NotHeld               refuse: no rule holds the handoff
+├── AnswerRefused         refuse: the answer cannot be meant so; nothing changed
+│   ├── DifferentAnswer   the handoff was rejected for another reason already
+│   ├── UnknownReason     the reason is not one of the agreement's
+│   ├── UnknownRep        the team has nobody of that name
+│   ├── RepNeeded         nobody has the handoff, so the answer has to say who takes it
+│   ├── AmountInvalid     the amount or its currency is none
+│   └── TooManyAnswers    nobody has that much to say about one handoff
 ├── TeamInvalid           refuse: the team has mistakes; all of them are told
 ├── HandoffMissing        refuse: nobody knows the id
 ├── MessageInvalid        keep in events.rejected: the record can never be understood
@@ -34,16 +39,26 @@ class IllegalStep(RouterError):
         super().__init__(f"A handoff that is {state} cannot take the step {step!r}. {choice}")
 
 
-class DifferentAnswer(RouterError):
+class AnswerRefused(RouterError):
+    """Base of what is wrong with an answer; `code` is for machines."""
+
+    code = "answer_refused"
+
+
+class DifferentAnswer(AnswerRefused):
     """Raised when a handoff is rejected again for another reason."""
+
+    code = "already_rejected"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The handoff was already rejected because of {reason!r}.")
         self.reason = reason
 
 
-class UnknownReason(RouterError):
+class UnknownReason(AnswerRefused):
     """Raised with the reasons that the handoff's agreement knows."""
+
+    code = "unknown_reason"
 
     def __init__(self, reason: str, *, known: Sequence[str]) -> None:
         super().__init__(f"{reason!r} is not a reason of the agreement. Use one of: {', '.join(known)}.")
@@ -55,6 +70,40 @@ class NotHeld(RouterError):
 
     def __init__(self, handoff_id: UUID, *, state: str) -> None:
         super().__init__(f"Nothing holds the handoff {handoff_id}: it is {state}, and no rule keeps it from anybody.")
+
+
+class UnknownRep(AnswerRefused):
+    """Raised with the reps that there are."""
+
+    code = "unknown_rep"
+
+    def __init__(self, rep: str, *, known: Sequence[str]) -> None:
+        super().__init__(f"The team has no rep {rep!r}. It has: {', '.join(known)}.")
+        self.known = tuple(known)
+
+
+class RepNeeded(AnswerRefused):
+    """Raised when a handoff is accepted that nobody has."""
+
+    code = "rep_needed"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody has the handoff: its time ran out. Say in `rep` who takes it.")
+
+
+class AmountInvalid(AnswerRefused):
+    """Raised for an amount that is none; the message says what it should be."""
+
+    code = "invalid_amount"
+
+
+class TooManyAnswers(AnswerRefused):
+    """Raised when the history of a handoff is full."""
+
+    code = "too_many_answers"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A handoff takes at most {most} steps.")
 
 
 class TeamInvalid(RouterError):

@@ -1,22 +1,44 @@
 """Handoffs over HTTP: what waits, what is known, and the answers of reps."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from services.router.answer_reading import (
+    LONGEST_BODY,
+    Acceptance,
+    AnswerBody,
+    Loss,
+    Note,
+    Objection,
+    Rejection,
+    Story,
+    Win,
+)
 from services.router.answering import Answers
+from services.router.domain.answer import Answer
 from services.router.domain.handoff import State, Step
-from services.router.errors import DifferentAnswer, HandoffMissing, IllegalStep, NotHeld, UnknownReason
+from services.router.errors import (
+    AnswerRefused,
+    DifferentAnswer,
+    HandoffMissing,
+    IllegalStep,
+    NotHeld,
+    TooManyAnswers,
+    UnknownReason,
+    UnknownRep,
+)
 from services.router.releasing import Releaser
 from services.router.showing import decisions_json, handoff_json, history_json, whole_handoff_json
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import Handoff, HandoffStore
 from services.router.store.teams import TeamStore
+from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
 from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
 from shared.http.problems import ProblemError
@@ -24,21 +46,15 @@ from shared.http.problems import ProblemError
 READERS = (Role.REP, Role.SALES, Role.MARKETING, Role.ADMIN)
 ANSWERERS = (Role.REP, Role.SALES, Role.ADMIN)
 
-_LONGEST_BODY = 65536  # bytes
-_Note = Annotated[str, msgspec.Meta(max_length=5000)]
-
-
-class Note(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of an answer; it may be absent."""
-
-    note: _Note | None = None
-
-
-class Rejection(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a rejection: one of the agreement's reasons, and in the rep's words why."""
-
-    reason: str
-    note: _Note | None = None
+ANSWERS: tuple[tuple[Step, type[AnswerBody], str], ...] = (
+    (Step.ACCEPT, Acceptance, "Take the handoff"),
+    (Step.REJECT, Rejection, "Give it back to marketing, with one of the agreement's reasons"),
+    (Step.QUALIFY, Note, "It is an opportunity"),
+    (Step.WIN, Win, "The deal is won"),
+    (Step.LOSE, Loss, "The deal is lost"),
+    (Step.OBJECTION, Objection, "Note what the contact holds against it"),
+    (Step.STORY, Story, "Note what the customer tells of it"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,7 @@ class HandoffRoutes:
     attempts: AttemptStore
     answers: Answers
     releaser: Releaser
+    clock: Clock
     public_url: str
 
     def router(self) -> APIRouter:
@@ -63,19 +80,14 @@ class HandoffRoutes:
         routes.add_api_route(
             "/{handoff_id}/release", self.release, methods=["POST"], summary="Let it pass what a rule holds it for"
         )
-        for name, endpoint, kind, summary in (
-            ("accept", self.accept, Note, "Take the handoff"),
-            ("reject", self.reject, Rejection, "Give it back to marketing, with one of the agreement's reasons"),
-            ("qualify", self.qualify, Note, "It is an opportunity"),
-            ("win", self.win, Note, "The deal is won"),
-            ("lose", self.lose, Note, "The deal is lost"),
-        ):
+        for step, kind, summary in ANSWERS:
             routes.add_api_route(
-                f"/{{handoff_id}}/{name}",
-                endpoint,
+                f"/{{handoff_id}}/{step}",
+                self._answering(step, kind),
                 methods=["POST"],
+                name=step,
                 summary=summary,
-                openapi_extra=described(kind, required=kind is Rejection),
+                openapi_extra=described(kind, required=kind.REQUIRED),
             )
         return routes
 
@@ -89,7 +101,8 @@ class HandoffRoutes:
         require(self.keys, request, *READERS)
         found = await self.handoffs.page(states=state or (), before=read_cursor(cursor), limit=limit + 1)
         team = await self.teams.read()
-        rows = [((handoff.created_at, handoff.id), handoff_json(handoff, team)) for handoff in found]
+        now = self.clock()
+        rows = [((handoff.created_at, handoff.id), handoff_json(handoff, team, now=now)) for handoff in found]
         return page_json("handoffs", rows, limit=limit)
 
     async def get(self, request: Request, handoff_id: UUID) -> Response:
@@ -103,6 +116,7 @@ class HandoffRoutes:
             deliveries=deliveries,
             attempts=await self.attempts.of_deliveries(row.id for row in deliveries),
             public_url=self.public_url,
+            now=self.clock(),
         )
         return json_response(shown)
 
@@ -128,48 +142,27 @@ class HandoffRoutes:
             raise _missing(error) from None
         except NotHeld as error:
             raise ProblemError(409, "not_held", str(error)) from None
-        return json_response(handoff_json(handoff, await self.teams.read()))
+        return json_response(handoff_json(handoff, await self.teams.read(), now=self.clock()))
 
-    async def accept(self, request: Request, handoff_id: UUID) -> Response:
-        return await self._take(request, handoff_id, Step.ACCEPT)
+    def _answering(self, step: Step, kind: type[AnswerBody]) -> Callable[..., Awaitable[Response]]:
+        async def answer(request: Request, handoff_id: UUID) -> Response:
+            principal = require(self.keys, request, *ANSWERERS)
+            body = await read_body(request, most=LONGEST_BODY)
+            said = read_as(kind, body) if body.strip() or kind.REQUIRED else kind()
+            return await self._answer(handoff_id, said.answer(step, by=principal.name))
 
-    async def qualify(self, request: Request, handoff_id: UUID) -> Response:
-        return await self._take(request, handoff_id, Step.QUALIFY)
+        return answer
 
-    async def win(self, request: Request, handoff_id: UUID) -> Response:
-        return await self._take(request, handoff_id, Step.WIN)
-
-    async def lose(self, request: Request, handoff_id: UUID) -> Response:
-        return await self._take(request, handoff_id, Step.LOSE)
-
-    async def reject(self, request: Request, handoff_id: UUID) -> Response:
-        principal = require(self.keys, request, *ANSWERERS)
-        rejection = read_as(Rejection, await read_body(request, most=_LONGEST_BODY))
-        return await self._answer(
-            handoff_id, Step.REJECT, by=principal.name, reason=rejection.reason, note=rejection.note
-        )
-
-    async def _take(self, request: Request, handoff_id: UUID, step: Step) -> Response:
-        principal = require(self.keys, request, *ANSWERERS)
-        body = await read_body(request, most=_LONGEST_BODY)
-        note = read_as(Note, body).note if body.strip() else None
-        return await self._answer(handoff_id, step, by=principal.name, note=note)
-
-    async def _answer(
-        self, handoff_id: UUID, step: Step, *, by: str, reason: str | None = None, note: str | None = None
-    ) -> Response:
-        storable = note.replace("\0", "") if note else None  # PostgreSQL keeps no NUL in text
+    async def _answer(self, handoff_id: UUID, answer: Answer) -> Response:
         try:
-            handoff = await self.answers.answer(handoff_id, step, by=by, reason=reason, note=storable)
+            handoff = await self.answers.answer(handoff_id, answer)
         except HandoffMissing as error:
             raise _missing(error) from None
-        except UnknownReason as error:
-            raise ProblemError(422, "unknown_reason", str(error), allowed=error.known) from None
-        except DifferentAnswer as error:
-            raise ProblemError(409, "already_rejected", str(error), reason=error.reason) from None
         except IllegalStep as error:
             raise ProblemError(409, "illegal_step", str(error), state=error.state, allowed=error.allowed) from None
-        return json_response(handoff_json(handoff, await self.teams.read()))
+        except AnswerRefused as error:
+            raise refusal(error) from None
+        return json_response(handoff_json(handoff, await self.teams.read(), now=self.clock()))
 
     async def _find(self, handoff_id: UUID) -> Handoff:
         try:
@@ -180,3 +173,16 @@ class HandoffRoutes:
 
 def _missing(error: HandoffMissing) -> ProblemError:
     return ProblemError(404, "no_such_handoff", str(error))
+
+
+def refusal(error: AnswerRefused) -> ProblemError:
+    """Return the problem that a refused answer is."""
+    match error:
+        case DifferentAnswer():
+            return ProblemError(409, error.code, str(error), reason=error.reason)
+        case TooManyAnswers():
+            return ProblemError(409, error.code, str(error))
+        case UnknownReason() | UnknownRep():
+            return ProblemError(422, error.code, str(error), allowed=error.known)
+        case _:
+            return ProblemError(422, error.code, str(error))

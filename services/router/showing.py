@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from services.router.clocking import clock_of
 from services.router.domain.brief import write_brief
+from services.router.domain.clock_reading import Reading, read_clocks
 from services.router.domain.contact import contact_json
 from services.router.domain.decision_words import explain, explain_rep, read_decision
-from services.router.domain.handoff import State, allowed
+from services.router.domain.handoff import UNANSWERED, State, allowed
 from services.router.domain.team import Rule, Team
 from services.router.domain.webhook import answer_urls
 from services.router.store.handoffs import Handoff
@@ -20,7 +22,7 @@ from shared.business_calendar import BusinessCalendar
 from shared.durations import format_duration
 
 
-def handoff_json(handoff: Handoff, team: Team) -> dict[str, Any]:
+def handoff_json(handoff: Handoff, team: Team, *, now: datetime) -> dict[str, Any]:
     """Return a handoff as lists show it."""
     ready = handoff.ready
     rep = team.rep(handoff.rep) if handoff.rep else None
@@ -40,6 +42,7 @@ def handoff_json(handoff: Handoff, team: Team) -> dict[str, Any]:
         "fit": ready.fit.score,
         "stage": ready.stage,
         "respond_within_seconds": ready.respond.within_seconds,
+        "clock": clock_json(handoff, team, now=now),
     }
 
 
@@ -51,10 +54,11 @@ def whole_handoff_json(
     deliveries: Sequence[Row[Any]],
     attempts: Sequence[Row[Any]],
     public_url: str,
+    now: datetime,
 ) -> dict[str, Any]:
     """Return all that is known about a handoff."""
     return {
-        **handoff_json(handoff, team),
+        **handoff_json(handoff, team, now=now),
         "allowed": allowed(handoff.state),
         "answer": answer_urls(handoff.ready, public_url=public_url),
         "brief": write_brief(handoff.ready),
@@ -66,6 +70,33 @@ def whole_handoff_json(
             }
             for delivery in deliveries
         ],
+    }
+
+
+def clock_json(handoff: Handoff, team: Team, *, now: datetime) -> dict[str, Any]:
+    """Return how the clock of a handoff stands, by the rep's hours, by the team's and by the wall's."""
+    stopped_at = None if handoff.state in UNANSWERED else handoff.answered_at or handoff.state_since
+    readings = read_clocks(clock_of(handoff, team, now=now), stopped_at=stopped_at, now=now)
+    return {
+        "state": readings.standing,
+        "hours": handoff.ready.respond.hours,
+        "within_seconds": handoff.ready.respond.within_seconds,
+        "answer_by": readings.answer_by,
+        "reassign_at": readings.reassign_at,
+        "escalate_at": readings.escalate_at,
+        "answered_at": handoff.answered_at,
+        "rep": _reading_json(readings.rep) if readings.rep else None,
+        "team": _reading_json(readings.team),
+        "wall": _reading_json(readings.wall),
+    }
+
+
+def _reading_json(reading: Reading) -> dict[str, Any]:
+    return {
+        "since": reading.since,
+        "due_at": reading.due_at,
+        "elapsed_seconds": reading.elapsed.total_seconds(),
+        "left_seconds": reading.left.total_seconds(),
     }
 
 
@@ -83,6 +114,9 @@ def history_json(handoff: Handoff, steps: Sequence[Row[Any]]) -> list[dict[str, 
                 "rep": step.rep,
                 "reason": step.reason,
                 "note": step.note,
+                "objection": step.objection,
+                "amount": step.amount,
+                "currency": step.currency,
             }
             for step in steps
         ),

@@ -94,6 +94,7 @@ class TeamSetter:
                     after=take(handoff.state, Step.RETURN),
                     by=by,
                     rep=handoff.rep,
+                    pool=handoff.pool,
                 )
                 for handoff in orphans
             ],

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.router.assigning import Assigner, Swept
+from services.router.domain.handoff import UNANSWERED
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
+from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.queue import QueueStore
 from shared.clock import Clock
@@ -106,11 +108,13 @@ class Gauges:
         *,
         queue: QueueStore,
         deliveries: DeliveryStore,
+        clocks: ClockStore,
         outbox: Outbox,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._queue = queue
+        self._clocks = clocks
         self._deliveries = deliveries
         self._outbox = outbox
         self._metrics = metrics
@@ -132,6 +136,9 @@ class Gauges:
         count, since = await self._queue.unowned()
         self._metrics.handoffs_unowned.set(count)
         self._metrics.handoffs_oldest_unowned_seconds.set(max(0.0, (now - since).total_seconds()) if since else 0)
+        running = await self._clocks.running()
+        for state in sorted(UNANSWERED):
+            self._metrics.clocks_running.labels(state).set(running.get(state, 0))
         self._metrics.deliveries_waiting.set(await self._deliveries.waiting())
         messages, age = await self._outbox.waiting(now)
         self._metrics.outbox_waiting.labels("router").set(messages)

@@ -51,7 +51,7 @@ class Respond(msgspec.Struct, frozen=True):
     reassign_after_seconds: int
     escalate_after_seconds: int
     hours: Literal["business", "always"]
-    calendar: BusinessCalendar | None = None
+    calendar: BusinessCalendar | None = None  # the hours that the agreement names; None: those of the team
 
 
 class EngagedPerson(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

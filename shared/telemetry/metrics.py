@@ -5,6 +5,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+# From a minute to a week: people answer, and only some hours count.
+_ANSWER_SECONDS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800)
 _FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -21,8 +23,8 @@ class Metrics:
         def gauge(name: str, meaning: str, *labels: str) -> Gauge:
             return Gauge(f"tandem_{name}", meaning, labels, registry=self.registry)
 
-        def histogram(name: str, meaning: str, *labels: str) -> Histogram:
-            return Histogram(f"tandem_{name}", meaning, labels, registry=self.registry, buckets=_FAST_SECONDS)
+        def histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = _FAST_SECONDS) -> Histogram:
+            return Histogram(f"tandem_{name}", meaning, labels, registry=self.registry, buckets=buckets)
 
         # Every service
         self.http_seconds = histogram("http_request_seconds", "Time to answer a request.", "service", "route", "status")
@@ -88,6 +90,14 @@ class Metrics:
         self.handoffs_unowned = gauge("handoffs_unowned", "Handoffs that wait for a rep in the queue.")
         self.handoffs_oldest_unowned_seconds = gauge(
             "handoffs_oldest_unowned_seconds", "Age of the oldest handoff that waits for a rep."
+        )
+        self.clocks_running = gauge("clocks_running", "Handoffs that wait for an answer.", "state")
+        self.clock_steps = counter("clock_steps", "What the clock did because nobody answered.", "pool", "step")
+        self.response_seconds = histogram(
+            "response_seconds",
+            "Time in the rep's hours from being given a handoff to the answer.",
+            "pool",
+            buckets=_ANSWER_SECONDS,
         )
         self.delivery_attempts = counter("delivery_attempts", "Webhook attempts.", "outcome")
         self.delivery_seconds = histogram("delivery_attempt_seconds", "Duration of a webhook attempt.", "outcome")

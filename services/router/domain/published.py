@@ -3,32 +3,34 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from services.router.domain.handoff import State, Taken
+from services.router.domain.handoff import Step, Taken
 from shared.events.feedback import Feedback, FeedbackKind
 from shared.ids import derived_id
 
 # A withdrawal is the scorer's own doing; being in the queue is nobody's business but the router's.
-_KINDS: Mapping[State, FeedbackKind | None] = MappingProxyType(
+_KINDS: Mapping[Step, FeedbackKind | None] = MappingProxyType(
     {
-        State.READY: None,
-        State.ASSIGNED: FeedbackKind.ASSIGNED,
-        State.ACCEPTED: FeedbackKind.ACCEPTED,
-        State.QUALIFIED: FeedbackKind.QUALIFIED,
-        State.WON: FeedbackKind.WON,
-        State.LOST: FeedbackKind.LOST,
-        State.REJECTED: FeedbackKind.REJECTED,
-        State.RECYCLED: FeedbackKind.RECYCLED,
-        State.EXPIRED: None,
-        State.REASSIGNED: FeedbackKind.ASSIGNED,
-        State.ESCALATED: None,
-        State.WITHDRAWN: None,
+        Step.ASSIGN: FeedbackKind.ASSIGNED,
+        Step.RETURN: None,
+        Step.ACCEPT: FeedbackKind.ACCEPTED,
+        Step.REJECT: FeedbackKind.REJECTED,
+        Step.RECYCLE: FeedbackKind.RECYCLED,
+        Step.QUALIFY: FeedbackKind.QUALIFIED,
+        Step.WIN: FeedbackKind.WON,
+        Step.LOSE: FeedbackKind.LOST,
+        Step.OBJECTION: FeedbackKind.OBJECTION,
+        Step.STORY: FeedbackKind.STORY,
+        Step.EXPIRE: FeedbackKind.EXPIRED,
+        Step.REASSIGN: FeedbackKind.REASSIGNED,
+        Step.ESCALATE: FeedbackKind.ESCALATED,
+        Step.WITHDRAW: None,
     }
 )
 
 
 def feedback_on(taken: Taken) -> Feedback | None:
     """Return what is published about a step, under an identity that a repeat has too."""
-    kind = _KINDS[taken.after]
+    kind = _KINDS[taken.step]
     if kind is None:
         return None
     return Feedback(
@@ -40,4 +42,10 @@ def feedback_on(taken: Taken) -> Feedback | None:
         by=taken.by,
         reason=taken.reason or "",
         note=taken.note or "",
+        number=taken.number,
+        rep=taken.rep or "",
+        pool=taken.pool or "",
+        objection=taken.objection or "",
+        amount=taken.amount,
+        currency=taken.currency or "",
     )

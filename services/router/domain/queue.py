@@ -8,10 +8,13 @@ from uuid import UUID
 from services.router.domain.assignment import Debts, Decision, decide
 from services.router.domain.availability import Roster
 from services.router.domain.brief import write_brief
+from services.router.domain.handoff import State
 from services.router.domain.routing import Case
 from services.router.domain.team import Rep
-from services.router.domain.webhook import Message, render_lead_ready
+from services.router.domain.webhook import LEAD_READY, REASSIGNED, Message, render_given
 from shared.events.handoff import HandoffReady
+
+HAD_IT = "had it before"  # why somebody does not get it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Waiting:
     assignments: int
     steps: int
     traceparent: str | None
+    state: State = State.READY  # or EXPIRED
+    owners: tuple[str, ...] = ()  # who had it before, and does not get it again
     released: bool = False
     account_rep: str | None = None
     previous_rep: str | None = None
@@ -78,6 +83,7 @@ class Owners:
             released=handoff.released,
             account_rep=account_rep or handoff.account_rep,
             previous_rep=self._of_contact.get(contact.id) or handoff.previous_rep,
+            excluded=dict.fromkeys(handoff.owners, HAD_IT),
         )
 
     def give(self, handoff: Waiting, rep: str) -> None:
@@ -121,13 +127,15 @@ def _assign(
         rep=rep.name,
         pool=pool,
         decision=decision,
-        message=render_lead_ready(
+        message=render_given(
             handoff.ready,
+            kind=REASSIGNED if handoff.state is State.EXPIRED else LEAD_READY,
             rep=rep,
             pool=pool,
             brief=write_brief(handoff.ready),
             assignment=handoff.assignments + 1,
             assigned_at=roster.now,
+            previous=handoff.owners[-1] if handoff.owners else None,
             public_url=public_url,
         ),
         endpoints=tuple(

@@ -1,8 +1,10 @@
 """The message that a receiver gets: a Standard Webhooks envelope, rendered once and signed anew for each attempt."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +13,20 @@ from standardwebhooks import Webhook
 
 from services.router.domain.brief import Brief
 from services.router.domain.contact import contact_json
+from services.router.domain.handoff import State
 from services.router.domain.team import Rep
 from shared.events.handoff import HandoffReady
 from shared.ids import derived_id
 
 LEAD_READY = "lead.sales_ready"
+REASSIGNED = "handoff.reassigned"
+ESCALATED = "handoff.escalated"
+EXPIRED = "handoff.expired"
+
+# The state of the handoff that each message tells of.
+STATES: Mapping[str, State] = MappingProxyType(
+    {LEAD_READY: State.ASSIGNED, REASSIGNED: State.REASSIGNED, ESCALATED: State.ESCALATED}
+)
 USER_AGENT = "Tandem-Webhooks/1"
 
 SECRET_BYTES = 32
@@ -34,17 +45,26 @@ def message_id(handoff_id: UUID, assignment: int) -> str:
     return f"msg_{derived_id('webhook', handoff_id, assignment).hex}"
 
 
-def render_lead_ready(
-    ready: HandoffReady, *, rep: Rep, pool: str, brief: Brief, assignment: int, assigned_at: datetime, public_url: str
+def render_given(
+    ready: HandoffReady,
+    *,
+    kind: str,
+    rep: Rep,
+    pool: str,
+    brief: Brief,
+    assignment: int,
+    assigned_at: datetime,
+    previous: str | None,
+    public_url: str,
 ) -> Message:
-    """Render the message that gives a rep a handoff."""
+    """Render the message that gives a rep a handoff. `previous` had it before."""
     envelope = {
-        "type": LEAD_READY,
+        "type": kind,
         "timestamp": assigned_at,
         "data": {
             "handoff": {
                 "id": ready.id,
-                "state": "assigned",
+                "state": STATES[kind],
                 "reason": ready.reason,
                 "agreement": ready.agreement,
                 "decided_at": ready.decided_at,
@@ -52,6 +72,7 @@ def render_lead_ready(
                 "assignment": assignment,
             },
             "rep": {"name": rep.name, "email": rep.email},
+            "previous_rep": {"name": previous} if previous else None,
             "pool": pool,
             "contact": contact_json(ready.contact),
             "brief": brief,
@@ -59,6 +80,22 @@ def render_lead_ready(
         },
     }
     return Message(id=message_id(ready.id, assignment), body=msgspec.json.encode(envelope))
+
+
+def render_expired(
+    ready: HandoffReady, *, step: int, at: datetime, previous: str, rep: str | None, state: State
+) -> Message:
+    """Render the message that tells who had a handoff that it is theirs no more. `rep` has it now; None: nobody."""
+    envelope = {
+        "type": EXPIRED,
+        "timestamp": at,
+        "data": {
+            "handoff": {"id": ready.id, "state": state},
+            "previous_rep": {"name": previous},
+            "rep": {"name": rep} if rep else None,
+        },
+    }
+    return Message(id=f"msg_{derived_id('webhook', EXPIRED, ready.id, step).hex}", body=msgspec.json.encode(envelope))
 
 
 def answer_urls(ready: HandoffReady, *, public_url: str) -> dict[str, Any]:

@@ -83,7 +83,9 @@ class ErasureStore:
                 .values(document=document, waiting_decision=None, traceparent=None, account_id=None)
             )
         event = tables.handoff_event
-        await connection.execute(update(event).where(event.c.handoff_id.in_(ids)).values(note=None, decision=None))
+        await connection.execute(
+            update(event).where(event.c.handoff_id.in_(ids)).values(note=None, objection=None, decision=None)
+        )
         mine = _delivery.handoff_id.in_(ids)
         about_them = _attempt.delivery_id.in_(select(_delivery.id).where(mine))
         await connection.execute(update(tables.attempt).where(about_them).values(response="", error=""))

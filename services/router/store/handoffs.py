@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, case, exists, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.router.domain.handoff import OPEN, State, Taken
+from services.router.domain.answer import Answer
+from services.router.domain.handoff import MOST_OWNERS, OPEN, QUEUED, UNANSWERED, State, Step, Taken
 from services.router.errors import HandoffMissing
 from services.router.store import tables
 from shared.events.handoff import HandoffReady, decode_handoff
@@ -30,6 +31,13 @@ _OPEN_COUNTS = (
     .group_by(_handoff.rep)
 )
 _SAVE_STEPS = insert(tables.handoff_event)
+# As `owners_after` decides: the last ones, each once.
+_OWNERS_AFTER = case(
+    (_handoff.rep.is_(None), _handoff.owners),
+    else_=literal_column(
+        f"(array_remove(owners, rep) || rep)[greatest(1, cardinality(array_remove(owners, rep)) + 2 - {MOST_OWNERS}):]"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,11 @@ class Handoff:
     assignments: int
     steps: int
     reason: str | None
+    owners: tuple[str, ...]
+    clock_from: datetime | None
+    given_at: datetime | None
+    answered_at: datetime | None
+    due_at: datetime | None
     waiting_decision: dict[str, Any] | None
     decided_at: datetime
     created_at: datetime
@@ -78,6 +91,7 @@ class HandoffStore:
                 "state_since": now,
                 "decided_at": handoff.ready.decided_at,
                 "created_at": now,
+                "clock_from": now,
                 "document": handoff.document,
                 "traceparent": handoff.traceparent,
                 "account_id": handoff.ready.contact.account_id,
@@ -124,7 +138,7 @@ class HandoffStore:
         if before:
             statement = statement.where(tuple_(_handoff.created_at, _handoff.id) < tuple_(*before))
         async with self._engine.connect() as connection:
-            return [_read(row) for row in await connection.execute(statement)]
+            return [read_handoff(row) for row in await connection.execute(statement)]
 
     async def owned_by_others(
         self, connection: AsyncConnection, reps: Sequence[str], states: Iterable[State]
@@ -137,7 +151,7 @@ class HandoffStore:
 
     async def _locked(self, connection: AsyncConnection, statement: Any) -> list[Handoff]:
         rows = await connection.execute(statement.order_by(_handoff.id).with_for_update(of=tables.handoff))
-        return [_read(row) for row in rows]
+        return [read_handoff(row) for row in rows]
 
     async def lock(self, connection: AsyncConnection, handoff_id: UUID) -> Handoff:
         """Return the handoff and keep it until the transaction ends. Raises HandoffMissing."""
@@ -145,7 +159,7 @@ class HandoffStore:
         row = (await connection.execute(statement)).one_or_none()
         if row is None:
             raise HandoffMissing(handoff_id)
-        return _read(row)
+        return read_handoff(row)
 
     async def open_counts(self, connection: AsyncConnection) -> dict[str, int]:
         """Return how many open handoffs each rep has."""
@@ -170,6 +184,9 @@ class HandoffStore:
                         "reason": step.reason,
                         "note": step.note,
                         "decision": step.decision,
+                        "objection": step.objection,
+                        "amount": step.amount,
+                        "currency": step.currency,
                     }
                     for step in steps
                 ],
@@ -178,13 +195,26 @@ class HandoffStore:
     async def move(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
         """Bring locked handoffs to the state after their last step, and append the steps to the history."""
         for step in steps:
-            values: dict[str, Any] = {"state": step.after, "state_since": step.at, "steps": step.number}
-            if step.reason is not None:
-                values["reason"] = step.reason
-            if step.after is State.READY:
-                values |= {"rep": None, "waits_for": None, "held_until": None}
-            await connection.execute(update(tables.handoff).where(_handoff.id == step.handoff_id).values(**values))
+            await connection.execute(
+                update(tables.handoff).where(_handoff.id == step.handoff_id).values(**_after(step))
+            )
         await self.save_steps(connection, steps)
+
+    async def has_said(self, connection: AsyncConnection, handoff_id: UUID, answer: Answer) -> bool:
+        """Tell whether the same was said of the handoff before."""
+        event = tables.handoff_event.c
+        return bool(
+            await connection.scalar(
+                select(
+                    exists().where(
+                        event.handoff_id == handoff_id,
+                        event.step == answer.step,
+                        event.objection.is_not_distinct_from(answer.objection),
+                        event.note.is_not_distinct_from(answer.note),
+                    )
+                )
+            )
+        )
 
     async def get(self, handoff_id: UUID) -> Handoff:
         """Return the handoff. Raises HandoffMissing."""
@@ -192,7 +222,7 @@ class HandoffStore:
             row = (await connection.execute(select(tables.handoff).where(_handoff.id == handoff_id))).one_or_none()
         if row is None:
             raise HandoffMissing(handoff_id)
-        return _read(row)
+        return read_handoff(row)
 
     async def history(self, handoff_id: UUID) -> list[Row[Any]]:
         """Return the steps of a handoff, first to last."""
@@ -212,10 +242,34 @@ class HandoffStore:
         if before:
             statement = statement.where(tuple_(_handoff.created_at, _handoff.id) < tuple_(*before))
         async with self._engine.connect() as connection:
-            return [_read(row) for row in await connection.execute(statement)]
+            return [read_handoff(row) for row in await connection.execute(statement)]
 
 
-def _read(row: Row[Any]) -> Handoff:
+def _after(step: Taken) -> dict[str, Any]:
+    """Return what a step changes. The clock is set anew by whoever watches it."""
+    if step.after is step.before:
+        return {"steps": step.number}
+    values: dict[str, Any] = {
+        "state": step.after,
+        "state_since": step.at,
+        "steps": step.number,
+        "due_at": None,
+        "clock_version": 0,
+    }
+    if step.step is Step.REJECT:
+        values["reason"] = step.reason
+    if step.after in QUEUED:
+        values |= {"rep": None, "given_at": None, "answered_at": None, "owners": _OWNERS_AFTER}
+        values |= {"waits_for": None, "held_until": None}
+    elif step.step is Step.ESCALATE:
+        values |= {"rep": step.rep, "given_at": step.at, "assignments": _handoff.assignments + 1}
+    elif step.before in UNANSWERED and step.step in {Step.ACCEPT, Step.REJECT}:
+        values |= {"rep": step.rep, "answered_at": step.at}
+    return values
+
+
+def read_handoff(row: Row[Any]) -> Handoff:
+    """Read a row of handoffs."""
     return Handoff(
         id=row.id,
         contact_id=row.contact_id,
@@ -226,6 +280,11 @@ def _read(row: Row[Any]) -> Handoff:
         assignments=row.assignments,
         steps=row.steps,
         reason=row.reason,
+        owners=tuple(row.owners),
+        clock_from=row.clock_from,
+        given_at=row.given_at,
+        answered_at=row.answered_at,
+        due_at=row.due_at,
         waiting_decision=row.waiting_decision,
         decided_at=row.decided_at,
         created_at=row.created_at,

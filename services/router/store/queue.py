@@ -7,11 +7,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     DateTime,
     Integer,
     Text,
     Uuid,
     bindparam,
+    case,
     func,
     literal_column,
     or_,
@@ -27,7 +29,8 @@ from services.router.store.handoffs import read_ready
 
 _handoff = tables.handoff.c
 _now = bindparam("now", type_=DateTime(timezone=True))
-_in_queue = _handoff.state == literal_column(f"'{State.READY}'")  # in the text, as the partial index has it
+# In the text, as the partial index has it.
+_in_queue = literal_column("router.handoff.state IN ('ready', 'expired')", Boolean)
 
 # Built once: each is run for every handoff.
 _WAITING = (
@@ -59,7 +62,7 @@ _SAVE_ASSIGNED = (
     update(tables.handoff)
     .where(_handoff.id == _given.c.id)
     .values(
-        state=State.ASSIGNED,
+        state=case((_handoff.state == State.EXPIRED, State.REASSIGNED), else_=State.ASSIGNED),
         state_since=_now,
         pool=_given.c.pool,
         team_version=_given.c.version,
@@ -68,6 +71,9 @@ _SAVE_ASSIGNED = (
         steps=_handoff.steps + 1,
         waits_for=None,
         held_until=None,
+        given_at=_now,
+        due_at=None,
+        clock_version=0,  # whoever watches the clock sets it
     )
 )
 _SAVE_QUEUED = (
@@ -148,6 +154,8 @@ class QueueStore:
                 team_version=row.team_version,
                 assignments=row.assignments,
                 steps=row.steps,
+                state=State(row.state),
+                owners=tuple(row.owners),
                 traceparent=row.traceparent,
                 released=row.released,
                 account_rep=owned.get(row.id, (None, None))[0],
@@ -171,9 +179,7 @@ class QueueStore:
         """Return how many handoffs are in the queue, and since when the oldest."""
         async with self._engine.connect() as connection:
             row = (
-                await connection.execute(
-                    select(func.count(), func.min(_handoff.state_since)).where(_handoff.state == State.READY)
-                )
+                await connection.execute(select(func.count(), func.min(_handoff.state_since)).where(_in_queue))
             ).one()
             return row[0], row[1]
 

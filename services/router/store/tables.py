@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -76,10 +77,23 @@ handoff = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("document", LargeBinary, nullable=False),
     Column("traceparent", Text),
+    Column("clock_from", DateTime(timezone=True)),  # since when the team's clock runs; absent: not started yet
+    Column("given_at", DateTime(timezone=True)),  # to the rep who has it
+    Column("answered_at", DateTime(timezone=True)),
+    Column("due_at", DateTime(timezone=True)),  # when the clock does something if nobody answers
+    Column("clock_version", Integer, nullable=False, server_default=text("0")),  # of the team that `due_at` is of
+    Column("owners", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # who had it before
     Index("handoff_newest", "created_at", "id"),
     Index("handoff_of_contact", "contact_id"),
     Index("handoff_of_account", "account_id", "decided_at", postgresql_where=text("account_id IS NOT NULL")),
-    Index("handoff_waiting", "rank", "decided_at", "id", postgresql_where=text("state = 'ready'")),
+    Index("handoff_waiting", "rank", "decided_at", "id", postgresql_where=text("state IN ('ready', 'expired')")),
+    Index("handoff_due", "due_at", "id", postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "handoff_clock",
+        "clock_version",
+        "id",
+        postgresql_where=text("state IN ('ready', 'assigned', 'reassigned', 'expired')"),
+    ),
     Index(
         "handoff_open",
         "rep",
@@ -102,6 +116,47 @@ handoff_event = Table(
     Column("reason", Text),
     Column("note", Text),
     Column("decision", JSONB),  # of an assignment
+    Column("objection", Text),
+    Column("amount", Numeric),
+    Column("currency", Text),
+)
+
+# Links of messages that were used: each once for each time that the handoff was given to somebody.
+used_link = Table(
+    "used_link",
+    metadata,
+    Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE"), primary_key=True),
+    Column("assignment", SmallInteger, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+)
+
+# How the webhooks of an endpoint's CRM are to be understood.
+crm_hook = Table(
+    "crm_hook",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("document", JSONB, nullable=False),
+    Column("secret", Text, nullable=False),  # sealed
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+# What CRMs sent, and what came of it.
+crm_answer = Table(
+    "crm_answer",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),  # derived from the event's, so that a repeat is told
+    Column("endpoint", Text, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("handoff_id", UUID(as_uuid=True)),
+    Column("status", Text),
+    Column("step", Text),
+    Column("body", LargeBinary, nullable=False),  # empty once its contact was erased
+    Index("crm_answer_newest", "received_at", "id"),
+    Index("crm_answer_of_handoff", "handoff_id", postgresql_where=text("handoff_id IS NOT NULL")),
 )
 
 # How many handoffs each rep was given within a minute: what caps look back at, kept a little longer than a day.

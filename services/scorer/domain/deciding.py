@@ -195,8 +195,18 @@ def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None
             state.arming = state.arming.at(at).recycled(until=at + terms.cool_down)
         case FeedbackKind.WON | FeedbackKind.LOST:
             state.arming = state.arming.at(at).closed()
-        case FeedbackKind.ASSIGNED | FeedbackKind.ACCEPTED | FeedbackKind.REJECTED | FeedbackKind.QUALIFIED:
+        case (
+            FeedbackKind.ASSIGNED
+            | FeedbackKind.ACCEPTED
+            | FeedbackKind.REJECTED
+            | FeedbackKind.QUALIFIED
+            | FeedbackKind.EXPIRED
+            | FeedbackKind.REASSIGNED
+            | FeedbackKind.ESCALATED
+        ):
             pass  # the handoff stays open
+        case FeedbackKind.OBJECTION | FeedbackKind.STORY:
+            pass  # words, which change nothing
 
 
 def _decide_threshold(

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.handoff import ANSWERED, OPEN, WATERFALL, State, Step, allowed, allows, draw, take
+from services.router.domain.handoff import (
+    ANSWERED,
+    OPEN,
+    OWNED,
+    QUEUED,
+    WATERFALL,
+    State,
+    Step,
+    allows,
+    draw,
+    is_final,
+    take,
+)
 from services.router.errors import IllegalStep
 
 
@@ -32,7 +44,8 @@ def test_final_states(state: State) -> None:
     """Only won, lost, recycled and withdrawn are the end."""
     final = {State.WON, State.LOST, State.RECYCLED, State.WITHDRAWN}
 
-    assert (allowed(state) == ()) == (state in final)
+    assert is_final(state) == (state in final)
+    assert is_final(state) == (state not in OWNED | QUEUED | {State.REJECTED})
 
 
 def test_the_way_to_a_deal() -> None:

@@ -14,11 +14,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from services.router.domain.brief import write_brief
 from services.router.domain.team import Rep
 from services.router.domain.webhook import (
+    LEAD_READY,
     SECRET_BYTES,
     Message,
     attempt_headers,
     message_id,
-    render_lead_ready,
+    render_given,
     sign,
     write_secret,
 )
@@ -30,12 +31,14 @@ SECRET = write_secret(b"\1" * SECRET_BYTES)
 
 
 def render(handoff: HandoffReady) -> Message:
-    return render_lead_ready(
+    return render_given(
         handoff,
+        kind=LEAD_READY,
         rep=Rep(name="Rita", email="rita@harbour.example", capacity=5),
         pool="everyone",
         brief=write_brief(handoff),
         assignment=1,
+        previous=None,
         assigned_at=DECIDED_AT,
         public_url="https://tandem.example/",
     )

@@ -2,15 +2,15 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from services.router.domain.brief import write_brief
 from services.router.domain.erasure import CONTACT_ERASED, render_contact_erased
-from services.router.domain.handoff import draw
+from services.router.domain.handoff import State
 from services.router.domain.team import Rep
-from services.router.domain.webhook import LEAD_READY, Message, attempt_headers, render_lead_ready
+from services.router.domain.webhook import EXPIRED, LEAD_READY, Message, attempt_headers, render_expired, render_given
 from services.router.settings import RouterSettings
 from shared.durations import parse_duration
 from shared.events.contact import ContactErased
@@ -31,12 +31,14 @@ def example() -> Message:
         handoff_id=UUID("0d0c1bb5-6a6f-5a55-9f0e-1c2d3e4f5a6b"),
         contact_id=UUID("7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5"),
     )
-    return render_lead_ready(
+    return render_given(
         handoff,
+        kind=LEAD_READY,
         rep=Rep(name="Priya Raman", email="priya@harbour.example", capacity=30),
         pool="growth",
         brief=write_brief(handoff),
         assignment=1,
+        previous=None,
         assigned_at=DECIDED_AT,
         public_url="https://tandem.harbour.example",
     )
@@ -57,6 +59,21 @@ def test_the_erasure() -> None:
     message = render_contact_erased(erased, contact, endpoint="crm", handoffs=[handoff])
 
     assert json.loads(block("json", CONTACT_ERASED)) == json.loads(message.body)
+
+
+def test_what_expired() -> None:
+    """So is the message that tells a rep that a lead is theirs no more."""
+    handoff = make_handoff(handoff_id=UUID("0d0c1bb5-6a6f-5a55-9f0e-1c2d3e4f5a6b"))
+    message = render_expired(
+        handoff,
+        step=2,
+        at=DECIDED_AT + timedelta(minutes=20),
+        previous="Priya Raman",
+        rep="Tom Okafor",
+        state=State.REASSIGNED,
+    )
+
+    assert json.loads(block("json", f'"{EXPIRED}"')) == json.loads(message.body)
 
 
 def test_the_headers() -> None:
@@ -89,11 +106,6 @@ def test_the_receiver() -> None:
     assert [receive(headers, message.body, SECRET), receive(headers, message.body, SECRET)] == [204, 204]
     assert receive(headers, message.body.replace(b"Priya", b"Pryia"), SECRET) == 400
     assert said == ["Priya Raman"]
-
-
-def test_the_diagram() -> None:
-    """The diagram is drawn from the table."""
-    assert block("mermaid") == draw()
 
 
 def test_the_schedule() -> None:
