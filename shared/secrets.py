@@ -4,9 +4,12 @@ The setting may name several keys, the newest first: that one encrypts, all of t
 putting a new one before it, and left out once everything has been encrypted anew.
 """
 
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from shared.explained import ExplainedError
 from shared.keeping import keep_once
@@ -22,7 +25,8 @@ class SecretBox:
     def __init__(self, keys: str | None = None) -> None:
         """Take the keys separated by commas, the newest first. Raises SecretsError."""
         try:
-            self._fernets = [Fernet(key.strip()) for key in (keys or "").split(",") if key.strip()]
+            self._keys = [key.strip() for key in (keys or "").split(",") if key.strip()]
+            self._fernets = [Fernet(key) for key in self._keys]
         except ValueError:
             raise SecretsError(
                 "TANDEM_SECRET_KEY: each key is 32 bytes in URL-safe base64; `openssl rand -base64 32 | tr +/ -_`"
@@ -43,6 +47,15 @@ class SecretBox:
             except InvalidToken:
                 pass
         raise SecretsError("TANDEM_SECRET_KEY lacks the key that a stored secret was encrypted with.")
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Return a key of 32 bytes for another purpose for each key, the newest first; none when there is no key."""
+        return tuple(
+            HKDF(algorithm=SHA256(), length=32, salt=None, info=f"tandem {purpose}".encode()).derive(
+                urlsafe_b64decode(key)
+            )
+            for key in self._keys
+        )
 
     def renewed(self, sealed: str) -> str | None:
         """Return the secret encrypted with the newest key, or None when it is already. Raises SecretsError."""

@@ -1,6 +1,8 @@
 """The bodies of answers: what may be said, and nothing else."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -75,6 +77,24 @@ class Story(AnswerBody, kw_only=True):
     REQUIRED: ClassVar[bool] = True
 
     note: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
+
+
+def kind_of(step: Step) -> type[AnswerBody]:
+    """Return what an answer may say."""
+    return _KINDS[step]
+
+
+_KINDS: Mapping[Step, type[AnswerBody]] = MappingProxyType(
+    {
+        Step.ACCEPT: Acceptance,
+        Step.REJECT: Rejection,
+        Step.QUALIFY: Note,
+        Step.WIN: Win,
+        Step.LOSE: Loss,
+        Step.OBJECTION: Objection,
+        Step.STORY: Story,
+    }
+)
 
 
 def _storable(value: str | Decimal | None) -> str | Decimal | None:

@@ -7,12 +7,15 @@ from fastapi import APIRouter
 from services.router.answering import Answers
 from services.router.contact_api import ContactRoutes
 from services.router.delivery_api import DeliveryRoutes
+from services.router.domain.answer_link import AnswerLinks
 from services.router.handoff_api import HandoffRoutes
+from services.router.link_api import LinkRoutes
 from services.router.releasing import Releaser
 from services.router.settings import RouterSettings
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.links import LinkStore
 from services.router.store.teams import TeamStore
 from services.router.team_api import TeamRoutes
 from services.router.team_setting import TeamSetter
@@ -28,6 +31,7 @@ def create_router(
     deliveries: DeliveryStore,
     attempts: AttemptStore,
     answers: Answers,
+    links: AnswerLinks,
     releaser: Releaser,
     setter: TeamSetter,
     replayed: Callable[[], None],
@@ -44,6 +48,14 @@ def create_router(
             releaser=releaser,
             clock=platform.clock,
             public_url=settings.api_url,
+        ),
+        LinkRoutes(
+            engine=platform.engine,
+            handoffs=handoffs,
+            used=LinkStore(platform.engine),
+            answers=answers,
+            links=links,
+            clock=platform.clock,
         ),
         ContactRoutes(
             keys=platform.keys,

@@ -13,6 +13,7 @@ from services.router.api import create_router
 from services.router.assigning import Assigner
 from services.router.clocking import ClockKeeper
 from services.router.delivering import DeliveryWorker
+from services.router.domain.answer_link import PURPOSE, AnswerLinks
 from services.router.domain.webhook_schema import webhook_schemas
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
@@ -51,6 +52,9 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         allowed=settings.delivery_allowed_networks,
         tls=httpx.create_ssl_context(),
     )
+    links = AnswerLinks(
+        keys=platform.secrets.derived(PURPOSE), public_url=settings.api_url, lifetime=settings.link_lifetime
+    )
     assigner = Assigner(
         engine=engine,
         teams=teams,
@@ -62,6 +66,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=clock,
         public_url=settings.api_url,
+        links=links,
     )
     delivering = DeliveryWorker(
         engine=engine,
@@ -92,6 +97,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=clock,
         public_url=settings.api_url,
+        links=links,
         rung=told,
     )
 
@@ -159,6 +165,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         deliveries=deliveries,
         attempts=attempts,
         answers=answers,
+        links=links,
         releaser=Releaser(engine=engine, handoffs=handoffs, queue=queue, released=sweeper.wake),
         setter=TeamSetter(
             engine=engine, teams=teams, handoffs=handoffs, deliveries=deliveries, clock=clock, changed=team_changed

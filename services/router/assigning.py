@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.availability import Load, Roster
 from services.router.domain.handoff import State, Step, Taken, take
 from services.router.domain.published import feedback_on
@@ -65,6 +66,7 @@ class Assigner:
         metrics: Metrics,
         clock: Clock,
         public_url: str,
+        links: AnswerLinks = NO_LINKS,
     ) -> None:
         self._engine = engine
         self._teams = teams
@@ -76,6 +78,7 @@ class Assigner:
         self._metrics = metrics
         self._clock = clock
         self._public_url = public_url
+        self._links = links
         self._forgot_at: datetime | None = None
 
     async def sweep(self) -> Swept:
@@ -118,7 +121,7 @@ class Assigner:
         )
         if not waiting:
             return Swept()
-        plan = plan_assignments(roster, waiting, public_url=self._public_url)
+        plan = plan_assignments(roster, waiting, public_url=self._public_url, links=self._links)
         if plan.queued:
             await self._queue.save_queued(connection, plan.queued)
         if plan.assignments:

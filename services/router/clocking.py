@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.assigning import ROUTER, Assigner, feedback_messages
+from services.router.domain.answer_link import AnswerLinks
 from services.router.domain.brief import write_brief
 from services.router.domain.clock import ResponseClock, hours_of, manager_of, promise_of
 from services.router.domain.handoff import Step, Taken, take
@@ -69,6 +70,7 @@ class ClockKeeper:
         metrics: Metrics,
         clock: Clock,
         public_url: str,
+        links: AnswerLinks,
         rung: Callable[[], None],
     ) -> None:
         self._engine = engine
@@ -81,6 +83,7 @@ class ClockKeeper:
         self._metrics = metrics
         self._clock = clock
         self._public_url = public_url
+        self._links = links
         self._rung = rung
         self._wake = asyncio.Event()
         self._logger = structlog.get_logger().bind(worker="router.clock")
@@ -198,6 +201,7 @@ class ClockKeeper:
             assigned_at=now,
             previous=handoff.rep or (handoff.owners[-1] if handoff.owners else None),
             public_url=self._public_url,
+            links=self._links,
         )
         endpoints = [endpoint.name for endpoint in team.endpoints if endpoint.serves(pool=pool, rep=manager)]
         await self._deliver(connection, handoff, message, endpoints, now=now)

@@ -2,6 +2,10 @@
 
 RouterError
 ├── IllegalStep           refuse: the handoff is in a state that does not allow the step; nothing changed
+├── LinkInvalid           refuse: nobody signed the link
+├── LinkExpired           refuse: its time is over
+├── LinkUsed              refuse: it works once
+├── LinkStale             refuse: the handoff was given to somebody else since
 ├── NotHeld               refuse: no rule holds the handoff
 ├── AnswerRefused         refuse: the answer cannot be meant so; nothing changed
 │   ├── DifferentAnswer   the handoff was rejected for another reason already
@@ -19,6 +23,7 @@ RouterError
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from shared.agreement.reading import Mistake
@@ -63,6 +68,34 @@ class UnknownReason(AnswerRefused):
     def __init__(self, reason: str, *, known: Sequence[str]) -> None:
         super().__init__(f"{reason!r} is not a reason of the agreement. Use one of: {', '.join(known)}.")
         self.known = tuple(known)
+
+
+class LinkInvalid(RouterError):
+    """Raised for a link that was changed, or that never was one."""
+
+    def __init__(self) -> None:
+        super().__init__("Open the link as it stands in the message. Mail programs may have cut it in two.")
+
+
+class LinkExpired(RouterError):
+    """Raised for a link that was left lying."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(f"It was good until {at:%Y-%m-%d %H:%M} UTC. Answer where your team keeps its leads.")
+
+
+class LinkUsed(RouterError):
+    """Raised for a link that was used."""
+
+    def __init__(self) -> None:
+        super().__init__("This link was used; your answer was taken then.")
+
+
+class LinkStale(RouterError):
+    """Raised for a link of a rep who does not have the handoff any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The lead was given to somebody else since this message was sent.")
 
 
 class NotHeld(RouterError):

@@ -8,17 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.router.answer_reading import (
-    LONGEST_BODY,
-    Acceptance,
-    AnswerBody,
-    Loss,
-    Note,
-    Objection,
-    Rejection,
-    Story,
-    Win,
-)
+from services.router.answer_reading import LONGEST_BODY, AnswerBody, kind_of
 from services.router.answering import Answers
 from services.router.domain.answer import Answer
 from services.router.domain.handoff import State, Step
@@ -46,14 +36,14 @@ from shared.http.problems import ProblemError
 READERS = (Role.REP, Role.SALES, Role.MARKETING, Role.ADMIN)
 ANSWERERS = (Role.REP, Role.SALES, Role.ADMIN)
 
-ANSWERS: tuple[tuple[Step, type[AnswerBody], str], ...] = (
-    (Step.ACCEPT, Acceptance, "Take the handoff"),
-    (Step.REJECT, Rejection, "Give it back to marketing, with one of the agreement's reasons"),
-    (Step.QUALIFY, Note, "It is an opportunity"),
-    (Step.WIN, Win, "The deal is won"),
-    (Step.LOSE, Loss, "The deal is lost"),
-    (Step.OBJECTION, Objection, "Note what the contact holds against it"),
-    (Step.STORY, Story, "Note what the customer tells of it"),
+ANSWERS: tuple[tuple[Step, str], ...] = (
+    (Step.ACCEPT, "Take the handoff"),
+    (Step.REJECT, "Give it back to marketing, with one of the agreement's reasons"),
+    (Step.QUALIFY, "It is an opportunity"),
+    (Step.WIN, "The deal is won"),
+    (Step.LOSE, "The deal is lost"),
+    (Step.OBJECTION, "Note what the contact holds against it"),
+    (Step.STORY, "Note what the customer tells of it"),
 )
 
 
@@ -80,7 +70,8 @@ class HandoffRoutes:
         routes.add_api_route(
             "/{handoff_id}/release", self.release, methods=["POST"], summary="Let it pass what a rule holds it for"
         )
-        for step, kind, summary in ANSWERS:
+        for step, summary in ANSWERS:
+            kind = kind_of(step)
             routes.add_api_route(
                 f"/{{handoff_id}}/{step}",
                 self._answering(step, kind),

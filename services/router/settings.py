@@ -61,6 +61,12 @@ class RouterSettings(SharedSettings):
     delivery_endpoint_concurrency: int = Field(
         default=16, ge=1, le=500, description="Attempts that one process makes at once to one endpoint."
     )
+    link_lifetime: Duration = Field(
+        default=timedelta(days=30),
+        gt=timedelta(),
+        le=timedelta(days=3650),
+        description="Time for which the links in a message answer; they need TANDEM_SECRET_KEY.",
+    )
     sweep_interval: Duration = Field(
         default=timedelta(seconds=15),
         gt=timedelta(),

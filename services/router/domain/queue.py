@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.assignment import Debts, Decision, decide
 from services.router.domain.availability import Roster
 from services.router.domain.brief import write_brief
@@ -94,7 +95,9 @@ class Owners:
             self._of_account[contact.account_id] = rep
 
 
-def plan_assignments(roster: Roster, waiting: Iterable[Waiting], *, public_url: str) -> Plan:
+def plan_assignments(
+    roster: Roster, waiting: Iterable[Waiting], *, public_url: str, links: AnswerLinks = NO_LINKS
+) -> Plan:
     """Decide for each handoff in turn; what one gets counts for the next."""
     owed: dict[str, Debts] = dict(roster.team.owed)
     owners = Owners()
@@ -114,13 +117,13 @@ def plan_assignments(roster: Roster, waiting: Iterable[Waiting], *, public_url: 
         roster.give(decision.rep)
         owners.give(handoff, decision.rep)
         assignments.append(
-            _assign(roster, handoff, roster.rep(decision.rep), decision, pool=pool, public_url=public_url)
+            _assign(roster, handoff, roster.rep(decision.rep), decision, pool=pool, public_url=public_url, links=links)
         )
     return Plan(assignments=tuple(assignments), queued=tuple(queued), owed=owed)
 
 
 def _assign(
-    roster: Roster, handoff: Waiting, rep: Rep, decision: Decision, *, pool: str, public_url: str
+    roster: Roster, handoff: Waiting, rep: Rep, decision: Decision, *, pool: str, public_url: str, links: AnswerLinks
 ) -> Assignment:
     return Assignment(
         handoff=handoff,
@@ -137,6 +140,7 @@ def _assign(
             assigned_at=roster.now,
             previous=handoff.owners[-1] if handoff.owners else None,
             public_url=public_url,
+            links=links,
         ),
         endpoints=tuple(
             endpoint.name for endpoint in roster.team.endpoints if endpoint.serves(pool=pool, rep=rep.name)

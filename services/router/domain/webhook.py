@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from standardwebhooks import Webhook
 
+from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.brief import Brief
 from services.router.domain.contact import contact_json
 from services.router.domain.handoff import State
@@ -56,8 +57,10 @@ def render_given(
     assigned_at: datetime,
     previous: str | None,
     public_url: str,
+    links: AnswerLinks = NO_LINKS,
 ) -> Message:
     """Render the message that gives a rep a handoff. `previous` had it before."""
+    given = links.of(ready.id, assignment=assignment, at=assigned_at)
     envelope = {
         "type": kind,
         "timestamp": assigned_at,
@@ -75,11 +78,17 @@ def render_given(
             "previous_rep": {"name": previous} if previous else None,
             "pool": pool,
             "contact": contact_json(ready.contact),
-            "brief": brief,
+            "brief": replace(brief, text=_with_links(brief.text, given)),
+            "links": given,
             "answer": answer_urls(ready, public_url=public_url),
         },
     }
     return Message(id=message_id(ready.id, assignment), body=msgspec.json.encode(envelope))
+
+
+def _with_links(text: str, links: Mapping[str, str]) -> str:
+    lines = [f"{name.capitalize()}: {url}" for name, url in links.items()]
+    return "\n".join([text, "", *lines]) if lines else text
 
 
 def render_expired(

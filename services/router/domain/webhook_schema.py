@@ -73,6 +73,7 @@ def _given(state: State, brief: dict[str, Any], alias: dict[str, Any]) -> dict[s
             account=_closed(id={"type": ["string", "null"], "format": "uuid"}, domain=_TEXT, traits=_ANYTHING),
         ),
         brief=brief,
+        links={"type": "object", "additionalProperties": _URL},
         answer=_closed(accept=_URL, reject=_URL, reject_reasons={"type": "array", "items": _TEXT}),
     )
 
