@@ -1,15 +1,14 @@
 """Agreements over HTTP: propose a text, read it, sign its hash."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Annotated
+from collections.abc import Callable
 
 import msgspec
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
+from services.scorer.agreement_answering import Number, mistaken, text_of, told
 from services.scorer.answering import (
     READERS,
     Cursor,
@@ -20,14 +19,12 @@ from services.scorer.answering import (
     reading,
     writing,
 )
-from services.scorer.errors import AgreementClosed, AgreementError, AgreementMissing, HashMismatch
 from services.scorer.showing import show_replay, show_version
 from services.scorer.store.agreements import AgreementStore, Side
 from services.scorer.store.replays import ReplayStore
 from shared.agreement.hashing import content_hash
 from shared.agreement.model import Agreement
-from shared.agreement.parse import LARGEST_TEXT, parse_agreement
-from shared.agreement.reading import Mistake
+from shared.agreement.parse import parse_agreement
 from shared.clock import Clock
 from shared.http.documents import problem_response
 from shared.http.keys import KeyRing, Role, require
@@ -35,14 +32,6 @@ from shared.http.problems import ProblemError
 
 _PROPOSERS = (Role.MARKETING, Role.SALES, Role.ADMIN)
 _SIDES: dict[Role, Side] = {Role.MARKETING: "marketing", Role.SALES: "sales"}
-
-_PROBLEMS: dict[type[AgreementError], tuple[int, str]] = {
-    AgreementMissing: (404, "agreement_not_found"),
-    HashMismatch: (409, "hash_mismatch"),
-    AgreementClosed: (409, "agreement_superseded"),
-}
-
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 class SignatureBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -78,10 +67,10 @@ def create_agreement_routes(
     async def propose(request: Request) -> Response:
         """Propose an agreement, as YAML. The same content again is the same version."""
         principal = require(keys, request, *_PROPOSERS)
-        text = await _text(request)
+        text = await text_of(request)
         parsed = await asyncio.to_thread(parse_agreement, text)
         if not isinstance(parsed, Agreement):
-            raise _mistaken(parsed)
+            raise mistaken(parsed)
         async with writing(engine) as connection:
             version, is_new = await agreements.propose(
                 connection, parsed, content_hash=content_hash(parsed), text=text, by=principal.name, now=clock()
@@ -93,7 +82,7 @@ def create_agreement_routes(
         """Return the agreement that decisions are made under."""
         require(keys, request, *READERS)
         async with reading(engine) as connection:
-            with _told():
+            with told():
                 version = await agreements.read_active(connection)
             progress = await replays.progress(connection, version.version)
         return json_answer(show_version(version) | {"replay": show_replay(progress)})
@@ -103,7 +92,7 @@ def create_agreement_routes(
         """Return one version of the agreement."""
         require(keys, request, *READERS)
         async with reading(engine) as connection:
-            with _told():
+            with told():
                 found = await agreements.read(connection, version)
             progress = await replays.progress(connection, version)
         return json_answer(show_version(found) | {"replay": show_replay(progress)})
@@ -118,7 +107,7 @@ def create_agreement_routes(
         principal = require(keys, request, *_SIDES)
         signed_hash = await _signed_hash(request)
         async with writing(engine) as connection:
-            with _told():
+            with told():
                 signed = await agreements.sign(
                     connection,
                     version,
@@ -133,36 +122,6 @@ def create_agreement_routes(
         return json_answer(show_version(signed) | {"replay": show_replay(progress)}, 201)
 
     return router
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Make a problem of what somebody who works on agreements has to be told."""
-    try:
-        yield
-    except AgreementError as error:
-        status, code = _PROBLEMS[type(error)]
-        raise ProblemError(status, code, str(error)) from None
-
-
-def _mistaken(mistakes: Sequence[Mistake]) -> ProblemError:
-    errors = [
-        {"line": mistake.line, "column": mistake.column, "key": mistake.key, "message": mistake.message}
-        for mistake in mistakes
-    ]
-    return ProblemError(422, "invalid_agreement", "; ".join(map(str, mistakes)), errors=errors)
-
-
-async def _text(request: Request) -> str:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_TEXT:
-            raise ProblemError(413, "agreement_too_large", f"An agreement may have at most {LARGEST_TEXT} bytes.")
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ProblemError(422, "invalid_agreement", "Send the agreement as YAML in UTF-8.", errors=[]) from None
 
 
 async def _signed_hash(request: Request) -> str:

@@ -13,9 +13,15 @@ from services.scorer.erasing import Eraser
 from services.scorer.export_routes import create_export_routes
 from services.scorer.handlers import Scorer
 from services.scorer.overruling import Overruling
+from services.scorer.shadow_routes import create_shadow_routes
+from services.scorer.shadowing import Shadowing
+from services.scorer.simulation_routes import create_simulating_routes, create_simulation_routes
 from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.shadows import ShadowStore
+from services.scorer.store.simulated_leads import SimulatedLeadStore
+from services.scorer.store.simulations import SimulationStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.verdict_routes import create_verdict_routes
 from shared.clock import Clock
@@ -32,11 +38,16 @@ def create_router(
     touches: TouchStore,
     agreements: AgreementStore,
     accounts: AccountStore,
+    simulations: SimulationStore,
+    simulated_leads: SimulatedLeadStore,
+    shadows: ShadowStore,
+    shadowing: Shadowing,
     keys: KeyRing,
     clock: Clock,
     on_activation: Callable[[], None],
+    on_simulation: Callable[[], None],
 ) -> APIRouter:
-    """Build all routes; `on_activation` is called after both sides signed an agreement."""
+    """Build all routes; `on_activation` is called after both sides signed, `on_simulation` after a request for one."""
     router = APIRouter()
     router.include_router(
         create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)
@@ -49,6 +60,21 @@ def create_router(
         create_consent_routes(engine, scorer=scorer, eraser=eraser, contacts=contacts, keys=keys, clock=clock)
     )
     router.include_router(create_export_routes(engine, contacts=contacts, touches=touches, keys=keys, clock=clock))
+    router.include_router(
+        create_shadow_routes(
+            engine, shadowing=shadowing, shadows=shadows, leads=simulated_leads, contacts=contacts, keys=keys
+        )
+    )
+    router.include_router(
+        create_simulating_routes(
+            engine, simulations=simulations, agreements=agreements, keys=keys, clock=clock, on_request=on_simulation
+        )
+    )
+    router.include_router(
+        create_simulation_routes(
+            engine, simulations=simulations, leads=simulated_leads, contacts=contacts, keys=keys, clock=clock
+        )
+    )
     router.include_router(
         create_agreement_routes(engine, agreements=agreements, keys=keys, clock=clock, on_activation=on_activation)
     )

@@ -17,13 +17,19 @@ from services.scorer.overruling import Overruling
 from services.scorer.replaying import Replaying
 from services.scorer.roster import Roster
 from services.scorer.settings import ScorerSettings
+from services.scorer.shadowing import Shadowing
+from services.scorer.simulation_worker import simulating_worker
 from services.scorer.store import tables
 from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.merges import MergeStore
 from services.scorer.store.replays import ReplayStore
+from services.scorer.store.shadows import ShadowStore
+from services.scorer.store.simulated_leads import SimulatedLeadStore
+from services.scorer.store.simulations import SimulationStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from services.scorer.worker import deciding_accounts, once_readable, repricing, scoring_worker, sweeping
@@ -42,11 +48,11 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     contacts, touches, agreements = ContactStore(), TouchStore(), AgreementStore()
-    erasures, accounts = ErasureStore(), AccountStore()
-    roster = Roster(accounts)
+    handoffs, accounts = HandoffStore(), AccountStore()
+    erasures, roster = ErasureStore(handoffs), Roster(accounts)
     judging = Judging(touches, settings.limits())
     holding = Holding(engine, contacts)
-    telling = Telling(touches, outbox, platform.metrics)
+    telling = Telling(touches, handoffs, outbox, platform.metrics)
     eraser = Eraser(
         engine=engine,
         holding=holding,
@@ -62,12 +68,13 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         positions=positions,
         holding=holding,
         judging=judging,
-        merging=Merging(contacts, touches, MergeStore(), judging),
+        merging=Merging(contacts, touches, MergeStore(), handoffs, judging),
         telling=telling,
         roster=roster,
         contacts=contacts,
         touches=touches,
         erasures=erasures,
+        handoffs=handoffs,
         eraser=eraser,
         agreements=agreements,
         metrics=platform.metrics,
@@ -92,7 +99,10 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=platform.clock,
     )
+    simulations, shadows = SimulationStore(), ShadowStore()
+    shadowing = Shadowing(engine, shadows=shadows, simulations=simulations, agreements=agreements, clock=platform.clock)
     scoring = scoring_worker(platform, scorer=scorer, positions=positions, settings=settings)
+    asked = asyncio.Event()
     agreed, activated = asyncio.Event(), asyncio.Event()
     replaying = Replaying(
         engine,
@@ -132,9 +142,14 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             touches=touches,
             agreements=agreements,
             accounts=accounts,
+            simulations=simulations,
+            simulated_leads=SimulatedLeadStore(),
+            shadows=shadows,
+            shadowing=shadowing,
             keys=platform.keys,
             clock=platform.clock,
             on_activation=wake,
+            on_simulation=asked.set,
         ),
         workers={
             "scoring": once_readable(platform, agreements, scoring.run),
@@ -144,6 +159,16 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             "accounts": deciding_accounts(deciding, every=settings.accounts_every),
             "accounts_cooling": sweeping(
                 "accounts_cooling", deciding.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()
+            ),
+            "simulating": simulating_worker(
+                engine,
+                simulations=simulations,
+                shadowing=shadowing,
+                database_url=settings.database_url.get_secret_value(),
+                owner=platform.owner,
+                clock=platform.clock,
+                every=settings.simulating_every,
+                wake=asked,
             ),
             "outbox": outbox.relay,
             "gauges": measuring(platform, outbox, service="scorer"),

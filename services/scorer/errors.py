@@ -7,10 +7,15 @@ ScorerError
 ├── ContactsToErase     retry, once they are erased: they are one person with somebody who was; nothing was written
 ├── ContactMissing      refuse: there is no such contact
 ├── TouchMissing        refuse: the contact has no such touch
+├── SimulationLost      leave: it was cancelled, or another process goes on with it; nothing was written
 └── AgreementError      refuse: told to the person who asked
     ├── AgreementMissing    there is no such version
     ├── HashMismatch        the signature is for another text than the version's
-    └── AgreementClosed     the version was superseded
+    ├── AgreementClosed     the version was superseded
+    ├── SimulationMissing   there is no such simulation
+    ├── SimulationsWaiting  too many simulations wait already
+    ├── ShadowMissing       no draft decides silently
+    └── NotADraft           only a draft can decide silently beside the active agreement
 """
 
 from collections.abc import Collection
@@ -74,3 +79,23 @@ class HashMismatch(AgreementError):
 
 class AgreementClosed(AgreementError):
     """Raised for a version that another one has replaced."""
+
+
+class SimulationLost(ScorerError):
+    """Raised inside a step of a simulation, which has to be rolled back: it is not this process's any more."""
+
+
+class SimulationMissing(AgreementError):
+    """Raised for a simulation that nobody asked for, or that was forgotten."""
+
+
+class SimulationsWaiting(AgreementError):
+    """Raised for one simulation too many."""
+
+
+class ShadowMissing(AgreementError):
+    """Raised when no draft decides silently."""
+
+
+class NotADraft(AgreementError):
+    """Raised for a version that cannot decide silently: it is not a draft, or there is no active one beside it."""

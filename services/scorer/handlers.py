@@ -26,6 +26,7 @@ from services.scorer.roster import Roster, counted
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore, Lane
 from services.scorer.store.erasures import ErasureStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
@@ -81,6 +82,7 @@ class Scorer:
         touches: TouchStore,
         erasures: ErasureStore,
         eraser: Eraser,
+        handoffs: HandoffStore,
         agreements: AgreementStore,
         metrics: Metrics,
         clock: Clock,
@@ -96,6 +98,7 @@ class Scorer:
         self._touches = touches
         self._erasures = erasures
         self._eraser = eraser
+        self._handoffs = handoffs
         self._agreements = agreements
         self._metrics = metrics
         self._clock = clock
@@ -215,12 +218,13 @@ class Scorer:
         if parted:
             arrived = _part(arrived, parted, states, held=ids)
         fresh = await self._add_touches(connection, arrived.touches, moved, parted)
-        answered = set()
-        for feedback in arrived.feedback:
-            contact_id = moved.get(feedback.contact_id, feedback.contact_id)
-            answered.add(contact_id)
-            if terms is not None and (state := states.get(contact_id)):
-                take_feedback(state, feedback, terms)
+        said = [(moved.get(feedback.contact_id, feedback.contact_id), feedback) for feedback in arrived.feedback]
+        said = [(contact_id, feedback) for contact_id, feedback in said if contact_id in states]
+        answered = {contact_id for contact_id, _ in said}
+        await self._handoffs.answered(connection, said)
+        if terms is not None:
+            for contact_id, feedback in said:
+                take_feedback(states[contact_id], feedback, terms)
 
         verdicts = await self._judging.judge(connection, fresh)
         await self._recount(connection, states, fresh, verdicts, terms)

@@ -21,6 +21,7 @@ from services.scorer.domain.verdict import Judged
 from services.scorer.errors import ContactsElsewhere
 from services.scorer.judging import Judging
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
 from shared.events.contact import ContactsMerged, ContactsUnmerged
@@ -32,8 +33,16 @@ Decided = list[tuple[UUID, Decision]]
 class Merging:
     """Makes merges and undoes them, each once. The states are changed; saving them is left to the caller."""
 
-    def __init__(self, contacts: ContactStore, touches: TouchStore, merges: MergeStore, judging: Judging) -> None:
+    def __init__(
+        self,
+        contacts: ContactStore,
+        touches: TouchStore,
+        merges: MergeStore,
+        handoffs: HandoffStore,
+        judging: Judging,
+    ) -> None:
         self._contacts = contacts
+        self._handoffs = handoffs
         self._touches = touches
         self._merges = merges
         self._judging = judging
@@ -79,6 +88,7 @@ class Merging:
         survived.handed_at = latest(survived.handed_at, merged.handed_at)
         survived.withdrawn_at = latest(survived.withdrawn_at, merged.withdrawn_at)
         await self._contacts.remove_aliases(connection, merged.aliases, other)
+        await self._handoffs.move(connection, other, into=root)
         if await self._touches.move(connection, other, into=root):
             history = (await self._touches.of_contacts(connection, [root]))[root]
             await self._recount(connection, states, root, history, terms)
@@ -123,6 +133,7 @@ class Merging:
         back = [judged for judged in history if goes_back(judged.touch, gone, message.aliases)]
         returned = {judged.touch.id for judged in back}
         await self._touches.give_back(connection, root, returned, to=other)
+        await self._handoffs.give_back(connection, root, gone, to=other)
         stay = [judged for judged in history if judged.touch.id not in returned]
         names = {hashed(alias) for alias in message.aliases}
         for contact_id in path[1:]:

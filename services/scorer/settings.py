@@ -41,6 +41,11 @@ class ScorerSettings(SharedSettings):
         description="How often accounts are looked at of which somebody did something; under load less often, so that"
         " it takes at most a twentieth of the time.",
     )
+    simulating_every: Duration = Field(
+        default=timedelta(seconds=2),
+        ge=timedelta(milliseconds=100),
+        description="How often a simulation is looked for that somebody asked another process for.",
+    )
     suspect_after_delivery: Duration = Field(
         default=timedelta(seconds=5),
         ge=timedelta(0),

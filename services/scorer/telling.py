@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.scorer.domain.briefing import handoff_ready
 from services.scorer.domain.deciding import Decision, Handoff
 from services.scorer.domain.terms import Terms
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.touches import TouchStore
 from shared.events.handoff import ContactOptedOut, encode_handoff
 from shared.events.rejected import Rejected, encode_rejected
@@ -23,8 +24,9 @@ HISTORY = 300  # newest touches that a brief is written from
 class Telling:
     """Writes what was decided into the outbox, in the transaction of the decision."""
 
-    def __init__(self, touches: TouchStore, outbox: Outbox, metrics: Metrics) -> None:
+    def __init__(self, touches: TouchStore, handoffs: HandoffStore, outbox: Outbox, metrics: Metrics) -> None:
         self._touches = touches
+        self._handoffs = handoffs
         self._outbox = outbox
         self._metrics = metrics
 
@@ -39,12 +41,15 @@ class Telling:
         """Write the messages in the order of the decisions; the first of each pair is what tipped it."""
         handoffs = [decision for _, decision in decided if isinstance(decision, Handoff)]
         asked = [(handoff.contact.id, handoff.decided_at) for handoff in handoffs]
+        if handoffs:
+            assert terms is not None, "nothing is handed off without an agreement"
+            await self._handoffs.add(connection, handoffs, agreement=terms.version)
         histories = iter(await self._touches.received_until(connection, asked, limit=HISTORY))
         messages = []
         for cause, decision in decided:
             match decision:
                 case Handoff():
-                    assert terms is not None
+                    assert terms is not None, "nothing is handed off without an agreement"
                     contact_id = decision.contact.id
                     # What a machine did is not what the contact read.
                     history = [judged.touch for judged in next(histories) if not judged.suspect]

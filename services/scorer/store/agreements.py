@@ -98,6 +98,10 @@ class AgreementStore:
         async with engine.connect() as connection:
             return await connection.scalar(_UPCOMING)
 
+    async def active_version(self, connection: AsyncConnection) -> int | None:
+        """Return the number of the active agreement."""
+        return await connection.scalar(select(agreement.c.version).where(agreement.c.status == "active"))
+
     async def terms(self, connection: AsyncConnection, version: int, *, upcoming: int | None = None) -> Terms:
         """Return the compiled agreement of a version, with the one that is going to follow. Raises AgreementMissing."""
         terms = self._terms.get((version, upcoming))

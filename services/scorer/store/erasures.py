@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.store import tables
+from services.scorer.store.handoffs import HandoffStore
 from shared.events.topics import TopicName
 
 _CHUNK = 5000  # touches in memory at once
@@ -45,6 +46,9 @@ class Erasure:
 class ErasureStore:
     """The rows of `scorer.erased`, and the removal of all others about a contact."""
 
+    def __init__(self, handoffs: HandoffStore) -> None:
+        self._handoffs = handoffs
+
     async def among(self, connection: AsyncConnection, ids: Collection[UUID]) -> set[UUID]:
         """Return those of the contacts that were erased."""
         return {row.contact_id for row in await connection.exec_driver_sql(_AMONG, (list(ids),))}
@@ -72,6 +76,7 @@ class ErasureStore:
     async def remove(self, connection: AsyncConnection, ids: Collection[UUID]) -> int:
         """Remove everything about the contacts, whose rows are held; return how many touches that were."""
         counted = await self.remove_touches(connection, ids)
+        await self._handoffs.remove(connection, ids)
         await connection.execute(delete(tables.alias).where(tables.alias.c.contact_id.in_(ids)))
         await connection.execute(delete(tables.contact).where(tables.contact.c.id.in_(ids)))
         merge = tables.merge.c

@@ -186,3 +186,97 @@ erased_touches = Table(
     Column("source", Text, primary_key=True),
     Column("touches", BigInteger, nullable=False),
 )
+
+# The handoffs that were decided, and what sales said about each: what a draft is held against.
+handoff = Table(
+    "handoff",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("contact_id", UUID(as_uuid=True), nullable=False),  # whose it is now
+    Column("decided_for", UUID(as_uuid=True), nullable=False),  # whose it was: a merge that is undone gives it back
+    Column("decided_at", DateTime(timezone=True)),  # None: before handoffs were kept; only answers tell of it
+    Column("agreement", Integer),
+    Column("reason", Text),
+    Index("handoff_contact", "contact_id"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),  # of the message
+    Column("handoff_id", UUID(as_uuid=True), nullable=False),
+    Column("kind", Text, nullable=False),  # a shared.events.feedback.FeedbackKind
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text, nullable=False),  # of a rejection
+    Index("answer_handoff", "handoff_id"),
+)
+
+# A draft that decides silently beside the active agreement; one at a time.
+shadow = Table(
+    "shadow",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("active_version", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("compared_until", DateTime(timezone=True), nullable=False),  # a midnight in UTC, but at first
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended_because", Text),
+    CheckConstraint("status IN ('running', 'ended')", name="shadow_status"),
+    Index("shadow_one", "status", unique=True, postgresql_where=text("status = 'running'")),
+)
+
+# One comparison of a draft with the active agreement over stored touches: what was asked for, and how far it is.
+simulation = Table(
+    "simulation",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("shadow_id", UUID(as_uuid=True)),  # of a shadow's day: the leads found are the shadow's
+    Column("status", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),  # leads of before are not looked at
+    Column("touched_since", DateTime(timezone=True), nullable=False),  # contacts without a touch since are left out
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("segment", Text, nullable=False),  # such as `account.industry`; "" for none
+    Column("capacity", Integer),  # leads a week that sales can take
+    Column("draft_version", Integer),  # None: a text that was not proposed
+    Column("draft_title", Text, nullable=False),
+    Column("draft_hash", Text, nullable=False),
+    Column("draft_text", Text, nullable=False),
+    Column("active_version", Integer),  # None: none was active
+    Column("cursor", UUID(as_uuid=True)),  # the contact up to which it is done, in the order of ids
+    Column("contacts", BigInteger, nullable=False, server_default="0"),
+    Column("touches", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # begun since it last got on
+    Column("owner", Text),  # the process that is at it, for as long as the lease runs
+    Column("lease_until", DateTime(timezone=True)),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("problem", Text),
+    CheckConstraint("status IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="simulation_status"),
+    Index("simulation_requested_at", "requested_at", "id"),
+    Index("simulation_unfinished", "requested_at", postgresql_where=text("finished_at IS NULL")),
+)
+
+# What a simulation or a shadow found. No names in here: they are read from the contact when it is shown.
+simulated_lead = Table(
+    "simulated_lead",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("comparison_id", UUID(as_uuid=True), nullable=False),  # the simulation, or the shadow
+    Column("contact_id", UUID(as_uuid=True), nullable=False),
+    Column("kind", Text, nullable=False),  # a domain.leads.LeadKind
+    Column("active_at", DateTime(timezone=True)),
+    Column("draft_at", DateTime(timezone=True)),
+    Column("made_at", DateTime(timezone=True)),  # of the real handoff
+    Column("outcome", Text),
+    Column("outcome_reason", Text),
+    Column("segment", Text),
+    Column("why", LargeBinary, nullable=False),  # JSON of domain.leads.Why
+    CheckConstraint("kind IN ('both', 'gained', 'lost', 'neither')", name="simulated_lead_kind"),
+    Index("simulated_lead_comparison", "comparison_id", "kind", "id"),
+    Index("simulated_lead_contact", "contact_id"),
+)

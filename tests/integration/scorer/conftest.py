@@ -24,13 +24,19 @@ from services.scorer.merging import Merging
 from services.scorer.overruling import Overruling
 from services.scorer.replaying import Replaying
 from services.scorer.roster import Roster
+from services.scorer.shadowing import Shadowing
+from services.scorer.simulating import Simulating
 from services.scorer.store import tables
 from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.merges import MergeStore
 from services.scorer.store.replays import ReplayStore
+from services.scorer.store.shadows import ShadowStore
+from services.scorer.store.simulated_leads import SimulatedLeadStore
+from services.scorer.store.simulations import SimulationStore
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.events.contact import ContactErased, decode_contact
@@ -64,11 +70,13 @@ class Rig:
         self.positions = Positions(engine, tables.position, owner="test")
         self.outbox = Outbox(engine, tables.outbox, log)
         self.contacts, self.touches, self.agreements = ContactStore(), TouchStore(), AgreementStore()
-        self.erasures, self.accounts = ErasureStore(), AccountStore()
+        self.handoff_store = HandoffStore()
+        self.erasures = ErasureStore(self.handoff_store)
+        self.accounts = AccountStore()
         roster = Roster(self.accounts)
         judging = Judging(self.touches, Limits())
         holding = Holding(engine, self.contacts)
-        telling = Telling(self.touches, self.outbox, self.metrics)
+        telling = Telling(self.touches, self.handoff_store, self.outbox, self.metrics)
         self.eraser = Eraser(
             holding=holding,
             contacts=self.contacts,
@@ -84,12 +92,13 @@ class Rig:
             positions=self.positions,
             holding=holding,
             judging=judging,
-            merging=Merging(self.contacts, self.touches, MergeStore(), judging),
+            merging=Merging(self.contacts, self.touches, MergeStore(), self.handoff_store, judging),
             telling=telling,
             roster=roster,
             contacts=self.contacts,
             touches=self.touches,
             erasures=self.erasures,
+            handoffs=self.handoff_store,
             eraser=self.eraser,
             agreements=self.agreements,
             metrics=self.metrics,
@@ -124,6 +133,23 @@ class Rig:
             metrics=self.metrics,
             clock=lambda: self.now,
         )
+        self.simulations, self.simulated_leads, self.shadows = SimulationStore(), SimulatedLeadStore(), ShadowStore()
+        self.shadowing = Shadowing(
+            engine,
+            shadows=self.shadows,
+            simulations=self.simulations,
+            agreements=self.agreements,
+            clock=lambda: self.now,
+        )
+        self.simulating = Simulating(
+            engine,
+            simulations=self.simulations,
+            leads=self.simulated_leads,
+            shadows=self.shadows,
+            handoffs=self.handoff_store,
+            agreements=self.agreements,
+            clock=lambda: self.now,
+        )
         keys = KeyRing(
             KeyEntry(role=role, name=f"{role} person", key=key, kind="web" if role is Role.SOURCE else None)
             for role, key in KEYS.items()
@@ -140,6 +166,11 @@ class Rig:
             keys=keys,
             clock=lambda: self.now,
             on_activation=lambda: None,
+            simulations=self.simulations,
+            simulated_leads=self.simulated_leads,
+            shadows=self.shadows,
+            shadowing=self.shadowing,
+            on_simulation=lambda: None,
         )
 
         async def ready() -> tuple[str, ...]:

@@ -1,0 +1,173 @@
+"""Simulation: what agreements would have decided about one contact, by its stored touches.
+
+Each agreement decides as if it had been in force since the contact's first touch. So what was earned before the days
+that are looked at counts for as much as decay leaves of it, an open handoff of before keeps the contact from the next
+one, and nobody becomes a lead only because an agreement begins.
+
+It is the scorer's own way of deciding (`take_touch`, `take_feedback`) with two differences that hindsight makes:
+touches come in the order of their receipt, and a touch counts or not by the verdict that stands on it today.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from services.scorer.domain.arming import ArmingKind, Reason
+from services.scorer.domain.deciding import Handoff, take_feedback, take_touch
+from services.scorer.domain.instants import from_micros, to_micros
+from services.scorer.domain.readiness import assess
+from services.scorer.domain.state import ContactState
+from services.scorer.domain.terms import Terms
+from services.scorer.domain.verdict import Judged
+from shared.events.feedback import Feedback, FeedbackKind
+from shared.events.touch import Touch
+
+MOST_RULES = 3  # named as the reason of a handoff
+
+# What became of a handoff, the weightiest first.
+OUTCOMES = (
+    FeedbackKind.WON,
+    FeedbackKind.LOST,
+    FeedbackKind.REJECTED,
+    FeedbackKind.RECYCLED,
+    FeedbackKind.QUALIFIED,
+    FeedbackKind.ACCEPTED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A handoff that an agreement would have made, and what kept each of the others from it."""
+
+    id: UUID  # that of the real one, should the same touch have tipped it
+    at: datetime
+    reason: Reason
+    engagement: float
+    fit: float
+    stage: str | None
+    touches: int
+    rules: tuple[str, ...]  # that earned most, with what they earned
+    missing: tuple[str, ...] = ()  # under the other agreement at that instant; () where it decided the same
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A handoff that was really made, with what sales said about it, in the order of time."""
+
+    id: UUID
+    decided_at: datetime
+    feedback: tuple[Feedback, ...] = ()
+
+    @property
+    def outcome(self) -> FeedbackKind | None:
+        """Return what became of it, None while sales said nothing that tells."""
+        said = {feedback.kind for feedback in self.feedback}
+        return next((kind for kind in OUTCOMES if kind in said), None)
+
+    @property
+    def rejected_because(self) -> str:
+        """Return the reason of the rejection, "" where there was none."""
+        return next((feedback.reason for feedback in self.feedback if feedback.kind is FeedbackKind.REJECTED), "")
+
+
+class Replay:
+    """One contact under some agreements side by side."""
+
+    def __init__(self, contact_id: UUID, terms: Sequence[Terms]) -> None:
+        self._contact_id = contact_id
+        self._terms = terms
+        self._states = [ContactState(agreement=each.version, counting=each.counting) for each in terms]
+        self.sent: tuple[list[Sent], ...] = tuple([] for _ in terms)
+
+    def run(self, history: Iterable[Judged], made: Iterable[Made] = ()) -> None:
+        """Take all touches, given in any order, and what sales said about the handoffs that were made."""
+        real = list(made)
+        said = sorted((feedback for each in real for feedback in each.feedback), key=attrgetter("at"), reverse=True)
+        known = {each.id for each in real}
+        for judged in sorted(history, key=_received):
+            touch = judged.touch
+            while said and said[-1].at < touch.received_at:
+                self._hear(said.pop(), known)
+            self._take(touch, judged)
+
+    def profile(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the traits of the contact and of its account as the last touch left them."""
+        state = self._states[0]
+        return state.profile(), {**state.account(), "domain": state.account_domain() or None}
+
+    def _take(self, touch: Touch, judged: Judged) -> None:
+        found = ""
+        if touch.suspect or judged.found or judged.trusted is not None:
+            found = judged.suspect
+            if touch.suspect and not found:
+                touch = replace(touch, suspect="")  # somebody said that it counts
+        tipped: list[tuple[int, Handoff]] | None = None
+        for index, terms in enumerate(self._terms):
+            decisions = take_touch(self._contact_id, self._states[index], touch, terms, found=found)
+            if decisions:
+                handoffs = [(index, decision) for decision in decisions if isinstance(decision, Handoff)]
+                tipped = handoffs if tipped is None else [*tipped, *handoffs]
+        if tipped:
+            self._note(tipped, touch)
+
+    def _note(self, tipped: Sequence[tuple[int, Handoff]], touch: Touch) -> None:
+        sides = {index for index, _ in tipped}
+        others = [index for index in range(len(self._terms)) if index not in sides]
+        for index, handoff in tipped:
+            assessment = handoff.assessment
+            parts = sorted(assessment.engagement.parts, key=lambda part: -part.value)
+            self.sent[index].append(
+                Sent(
+                    id=handoff.id,
+                    at=touch.received_at,
+                    reason=handoff.reason,
+                    engagement=assessment.engagement.score,
+                    fit=assessment.fit.score,
+                    stage=assessment.stage,
+                    touches=assessment.touches,
+                    rules=tuple(f"{part.rule} {part.value:.1f}" for part in parts if part.rule and part.value > 0)[
+                        :MOST_RULES
+                    ],
+                    missing=tuple(line for other in others for line in self._missing(other, handoff, touch)),
+                )
+            )
+
+    def _missing(self, index: int, handoff: Handoff, touch: Touch) -> Iterable[str]:
+        """Tell what keeps the contact from a handoff under these terms, now that they took the touch as well."""
+        state, terms = self._states[index], self._terms[index]
+        at = to_micros(touch.received_at)
+        if handoff.reason == "hand_raise" and terms.hand_raises.isdisjoint(terms.matcher.match(touch)):
+            yield "no rule takes this touch for asking for sales"
+        yield from assess(state, terms, at).missing
+        arming = state.arming.at(at)
+        match arming.kind:
+            case ArmingKind.ARMED:
+                pass
+            case ArmingKind.HANDED:
+                yield f"with sales since {self.sent[index][-1].at:%Y-%m-%d}"
+            case ArmingKind.CLOSED:
+                yield "decided by sales, and not cooled down since"
+            case ArmingKind.COOLING:
+                until = f" until {from_micros(arming.rearms_at):%Y-%m-%d}" if arming.rearms_at is not None else ""
+                yield f"given back by sales, left alone{until}"
+
+    def _hear(self, feedback: Feedback, known: set[UUID]) -> None:
+        """Take what sales said of a real handoff for what it would have said of the one that is open.
+
+        Where the open one is a real one itself, only what was said of that.
+        """
+        for state, terms in zip(self._states, self._terms, strict=True):
+            current = state.arming.handoff_id
+            if current is not None:
+                said = feedback if current in known else replace(feedback, handoff_id=current)
+                take_feedback(state, said, terms)
+
+
+def _received(judged: Judged) -> tuple[datetime, datetime, UUID]:
+    touch = judged.touch
+    return touch.received_at, touch.occurred_at, touch.id

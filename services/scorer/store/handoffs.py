@@ -1,0 +1,128 @@
+"""Handoffs that were decided, and what sales said about each: kept to hold drafts against.
+
+Rows are written in the transactions that decide and that heed feedback, which hold the contact.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.scorer.domain.deciding import Handoff
+from services.scorer.domain.simulation import Made
+from shared.events.feedback import Feedback, FeedbackKind
+
+_ADD = """
+    INSERT INTO scorer.handoff (id, contact_id, decided_for, decided_at, agreement, reason)
+    SELECT id, contact_id, contact_id, decided_at, $4, reason
+    FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $5::text[]) AS new (id, contact_id, decided_at, reason)
+    ON CONFLICT (id) DO NOTHING
+"""
+# Of a handoff that was decided before handoffs were kept there is no row yet.
+_ADD_ANSWERED = """
+    INSERT INTO scorer.handoff (id, contact_id, decided_for)
+    SELECT DISTINCT ON (id) * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS new (id, contact_id, decided_for)
+    ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+"""
+_ADD_ANSWERS = """
+    INSERT INTO scorer.answer (id, handoff_id, kind, at, reason)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[])
+    ON CONFLICT (id) DO NOTHING
+"""
+_MOVE = "UPDATE scorer.handoff SET contact_id = $2 WHERE contact_id = $1"
+_GIVE_BACK = "UPDATE scorer.handoff SET contact_id = $2 WHERE contact_id = $1 AND decided_for = ANY($3::uuid[])"
+_MOVE_LEADS = "UPDATE scorer.simulated_lead SET contact_id = $2 WHERE contact_id = $1"
+_REMOVE = (
+    "DELETE FROM scorer.answer USING scorer.handoff WHERE handoff_id = handoff.id AND contact_id = ANY($1::uuid[])",
+    "DELETE FROM scorer.handoff WHERE contact_id = ANY($1::uuid[])",
+    "DELETE FROM scorer.simulated_lead WHERE contact_id = ANY($1::uuid[])",
+)
+_BETWEEN = """
+    SELECT handoff.id, contact_id, decided_at, answer.id AS answer_id, kind, at, answer.reason
+    FROM scorer.handoff LEFT JOIN scorer.answer ON handoff_id = handoff.id
+    WHERE contact_id > $1 AND contact_id <= $2
+    ORDER BY handoff.id, at, answer.id
+"""
+
+
+class HandoffStore:
+    """The rows of `scorer.handoff` and `scorer.answer`."""
+
+    async def add(self, connection: AsyncConnection, handoffs: Sequence[Handoff], *, agreement: int) -> None:
+        """Keep handoffs that were just decided. The same again changes nothing."""
+        if handoffs:
+            await connection.exec_driver_sql(
+                _ADD,
+                (
+                    [handoff.id for handoff in handoffs],
+                    [handoff.contact.id for handoff in handoffs],
+                    [handoff.decided_at for handoff in handoffs],
+                    agreement,
+                    [handoff.reason for handoff in handoffs],
+                ),
+            )
+
+    async def answered(self, connection: AsyncConnection, said: Sequence[tuple[UUID, Feedback]]) -> None:
+        """Keep what sales said, by the contact that the handoff belongs to now. The same again changes nothing."""
+        if said:
+            handoffs = [feedback.handoff_id for _, feedback in said]
+            await connection.exec_driver_sql(
+                _ADD_ANSWERED,
+                (handoffs, [contact_id for contact_id, _ in said], [feedback.contact_id for _, feedback in said]),
+            )
+            unique = {feedback.id: feedback for _, feedback in said}
+            await connection.exec_driver_sql(
+                _ADD_ANSWERS,
+                (
+                    list(unique),
+                    [feedback.handoff_id for feedback in unique.values()],
+                    [str(feedback.kind) for feedback in unique.values()],
+                    [feedback.at for feedback in unique.values()],
+                    [feedback.reason.replace("\0", "") for feedback in unique.values()],
+                ),
+            )
+
+    async def move(self, connection: AsyncConnection, contact_id: UUID, *, into: UUID) -> None:
+        """Make the handoffs of a contact, and the leads found of it, those of another."""
+        await connection.exec_driver_sql(_MOVE, (contact_id, into))
+        await connection.exec_driver_sql(_MOVE_LEADS, (contact_id, into))
+
+    async def give_back(
+        self, connection: AsyncConnection, contact_id: UUID, decided_for: Collection[UUID], *, to: UUID
+    ) -> None:
+        """Return the handoffs that were decided for these contacts."""
+        await connection.exec_driver_sql(_GIVE_BACK, (contact_id, to, list(decided_for)))
+
+    async def remove(self, connection: AsyncConnection, contacts: Collection[UUID]) -> None:
+        """Remove all about the contacts, and the leads found of them."""
+        for statement in _REMOVE:
+            await connection.exec_driver_sql(statement, (list(contacts),))
+
+    async def between(self, connection: AsyncConnection, *, after: UUID, until: UUID) -> dict[UUID, list[Made]]:
+        """Return the handoffs of each contact whose id is above the one and not above the other."""
+        rows: dict[UUID, list[Any]] = {}
+        for row in await connection.exec_driver_sql(_BETWEEN, (after, until)):
+            rows.setdefault(row.id, []).append(row)
+        found: dict[UUID, list[Made]] = {}
+        for handoff_id, told in rows.items():
+            decided_at = told[0].decided_at or told[0].at  # an answer is the first that is known of an old handoff
+            if decided_at is not None:
+                made = Made(handoff_id, decided_at, tuple(_feedback(row) for row in told if row.kind in _KINDS))
+                found.setdefault(told[0].contact_id, []).append(made)
+        return found
+
+
+_KINDS = frozenset(FeedbackKind)  # another release may have kept more
+
+
+def _feedback(row: Any) -> Feedback:
+    return Feedback(
+        id=row.answer_id,
+        handoff_id=row.id,
+        contact_id=row.contact_id,
+        kind=FeedbackKind(row.kind),
+        at=row.at,
+        reason=row.reason,
+    )
