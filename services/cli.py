@@ -14,6 +14,7 @@ from services.cli_client import CLIENT_VARIABLES, receive, send
 from services.cli_contact import contact
 from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
+from services.cli_simulation import shadow, simulate
 from services.cli_source import source
 from services.cli_team import team
 from services.cli_touch import touch
@@ -30,6 +31,8 @@ app = typer.Typer(
 db = typer.Typer(help="The database.", no_args_is_help=True)
 topics = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 source.command("test-mapping")(try_mapping)
+agreement.command()(simulate)
+agreement.command()(shadow)
 app.command()(send)
 app.command()(receive)
 app.add_typer(agreement, name="agreement")

@@ -140,6 +140,14 @@ class TandemClient:
         """Return what is at the path."""
         return await self._call("GET", path, params=query)
 
+    async def post(self, path: str, *, content: str | None = None, **query: Any) -> Any:
+        """Post to the path, with the content if there is any."""
+        return await self._call("POST", path, content=content, params=query)
+
+    async def delete(self, path: str) -> Any:
+        """Delete what is at the path."""
+        return await self._call("DELETE", path)
+
     async def text(self, path: str) -> str:
         """Return what is at the path, as text."""
         return (await self._answer("GET", path)).text
