@@ -12,8 +12,10 @@ from services.cli_account import account
 from services.cli_agreement import agreement
 from services.cli_client import CLIENT_VARIABLES, receive, send
 from services.cli_contact import contact
+from services.cli_handoff import handoff
 from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
+from services.cli_route import route
 from services.cli_simulation import shadow, simulate
 from services.cli_source import source
 from services.cli_team import team
@@ -38,6 +40,8 @@ app.command()(receive)
 app.add_typer(agreement, name="agreement")
 app.add_typer(source, name="source")
 app.add_typer(team, name="team")
+app.add_typer(route, name="route")
+app.add_typer(handoff, name="handoff")
 app.add_typer(touch, name="touch")
 app.add_typer(rejected, name="rejected")
 app.add_typer(contact, name="contact")

@@ -62,6 +62,15 @@ class TandemClient:
         """Make the team what the text says."""
         return await self._call("PUT", "/v1/team", content=text, headers={"Content-Type": "application/yaml"})
 
+    async def ask_team(self, question: str, text: str, **query: Any) -> Any:
+        """Ask about a team without setting it: `check`, `diff` or `simulate`."""
+        headers = {"Content-Type": "application/yaml"}
+        return await self._call("POST", f"/v1/team/{question}", content=text, headers=headers, params=query)
+
+    async def release_handoff(self, handoff: UUID) -> Any:
+        """Let a handoff pass what a rule holds it for."""
+        return await self._call("POST", f"/v1/handoffs/{handoff}/release")
+
     async def replay_rejected(self, wanted: Mapping[str, Any]) -> Any:
         """Have rejections read again."""
         return await self._call("POST", "/v1/rejected/replay", json=dict(wanted))

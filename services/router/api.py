@@ -16,6 +16,7 @@ from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.links import LinkStore
+from services.router.store.past import PastStore
 from services.router.store.teams import TeamStore
 from services.router.team_api import TeamRoutes
 from services.router.team_setting import TeamSetter
@@ -75,6 +76,7 @@ def create_router(
             teams=teams,
             handoffs=handoffs,
             setter=setter,
+            past=PastStore(platform.engine),
             clock=platform.clock,
             allowed_networks=settings.delivery_allowed_networks,
         ),

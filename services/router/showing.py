@@ -1,7 +1,7 @@
 """What the API shows: handoffs, deliveries, attempts and the team as JSON."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,14 +12,11 @@ from services.router.domain.clock_reading import Reading, read_clocks
 from services.router.domain.contact import contact_json
 from services.router.domain.decision_words import explain, explain_rep, read_decision
 from services.router.domain.handoff import UNANSWERED, State, allowed
-from services.router.domain.team import Rule, Team
+from services.router.domain.team import Team
+from services.router.domain.team_writing import write_hours, write_rule
 from services.router.domain.webhook import answer_urls
 from services.router.store.handoffs import Handoff
 from services.router.store.teams import EndpointState
-from shared.agreement.calendar_reading import DAYS
-from shared.agreement.when_reading import write_when
-from shared.business_calendar import BusinessCalendar
-from shared.durations import format_duration
 
 
 def handoff_json(handoff: Handoff, team: Team, *, now: datetime) -> dict[str, Any]:
@@ -183,7 +180,7 @@ def team_json(
                 "away": rep.away,
                 "per_hour": rep.per_hour,
                 "per_day": rep.per_day,
-                "hours": hours_json(rep.calendar),
+                "hours": write_hours(rep.calendar),
                 "off": [{"from": off.first, "to": off.last} for off in rep.off],
                 "open": open_handoffs.get(rep.name, 0),
             }
@@ -193,7 +190,7 @@ def team_json(
             {
                 "name": pool.name,
                 "manager": pool.manager,
-                "hours": hours_json(pool.calendar),
+                "hours": write_hours(pool.calendar),
                 "members": [
                     {
                         "rep": member.rep,
@@ -205,9 +202,9 @@ def team_json(
             }
             for pool in team.pools
         ],
-        "rules": [rule_json(rule) for rule in team.rules],
+        "rules": [write_rule(rule) for rule in team.rules],
         "default_pool": team.default_pool,
-        "hours": hours_json(team.calendar),
+        "hours": write_hours(team.calendar),
         "endpoints": [
             {
                 "name": endpoint.name,
@@ -220,29 +217,6 @@ def team_json(
             for endpoint in team.endpoints
         ],
     }
-
-
-def rule_json(rule: Rule) -> dict[str, Any]:
-    """Return a rule as people write it."""
-    shown: dict[str, Any] = {}
-    if rule.when:
-        shown["when"] = write_when(rule.when)
-    if rule.hold is not None:
-        hold = {"for": format_duration(rule.hold.duration)} if rule.hold.duration else {}
-        return {**shown, "hold": {**hold, "reason": rule.hold.reason}}
-    target = {"pool": rule.pool, "rep": rule.rep, "owner": rule.owner}
-    return {**shown, **{name: value for name, value in target.items() if value}, "unavailable": rule.unavailable}
-
-
-def hours_json(calendar: BusinessCalendar | None) -> dict[str, Any] | None:
-    """Return hours as people write them, None where there are none."""
-    if calendar is None:
-        return None
-    week: dict[str, list[str]] = {}
-    for shift in calendar.week:
-        end = "24:00" if shift.end == time() else f"{shift.end:%H:%M}"
-        week.setdefault(DAYS[shift.day], []).append(f"{shift.start:%H:%M}-{end}")
-    return {"zone": calendar.zone, "week": week, "holidays": calendar.holidays, "closed": calendar.closed}
 
 
 def _status(state: EndpointState | None, now: datetime) -> str:

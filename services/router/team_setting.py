@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.handoff import Step, Taken, allows, take
 from services.router.domain.team import Team
+from services.router.domain.team_diff import team_changes
 from services.router.domain.turn import settle
 from services.router.domain.webhook import SECRET_BYTES, write_secret
 from services.router.store.deliveries import DeliveryStore
@@ -23,6 +24,7 @@ class TeamSet:
     team: Team
     new_secrets: dict[str, str]
     returned: int  # handoffs of reps who left
+    changes: list[str]  # in words
 
 
 class TeamSetter:
@@ -59,7 +61,7 @@ class TeamSetter:
             # After the deliveries: whoever ends an attempt locks its delivery and then the endpoint.
             new_secrets = await self._save_endpoints(connection, declared)
         self._changed()
-        return TeamSet(team=team, new_secrets=new_secrets, returned=returned)
+        return TeamSet(team=team, new_secrets=new_secrets, returned=returned, changes=team_changes(current, stored))
 
     async def _save_endpoints(self, connection: AsyncConnection, declared: Team) -> dict[str, str]:
         known = {state.name: state for state in await self._teams.endpoints(connection)}

@@ -37,7 +37,9 @@ COMMANDS = [
     ("agreement", "propose"),
     ("agreement", "sign"),
     ("agreement", "show"),
-    ("team", "apply"),
+    *(("team", step) for step in ("check", "diff", "apply")),
+    ("route", "simulate"),
+    *(("handoff", step) for step in ("list", "show", "why", "release")),
     ("source", "test-mapping"),
     ("touch", "list"),
     ("touch", "trust"),
@@ -239,8 +241,28 @@ async def test_from_proposal_to_webhook_by_hand(install: Install, tmp_path: Path
         assert overruled.stdout.startswith(f"Touch {touch['id']} counts nothing: distrusted (decided by ")
         assert "demo-requested" in tandem("touch", "list", contact["id"], "--suspect", COLUMNS="200", **sales).stdout
         assert "touch_not_found" in tandem("touch", "trust", contact["id"], contact["id"], **sales).stderr
+        _ask_about_routing(team, sales)
     finally:
         assert await process.stop() == 0
+
+
+def _ask_about_routing(team: Path, sales: dict[str, str]) -> None:
+    assert "is valid: 5 reps" in tandem("team", "check", str(team), "--allow", "127.0.0.0/8").stdout
+    refused = tandem("team", "check", str(team))
+    assert (refused.returncode, "team.yaml:" in refused.stderr) == (1, True)
+    assert "Nothing changes." in tandem("team", "diff", str(team), **sales).stdout
+    team.write_text(team.read_text().replace("capacity: 15", "capacity: 16"))
+    assert tandem("team", "diff", str(team), **sales).stdout == "rep Linnea Holm: capacity 15 → 16\n"
+    assert "1 handoffs: 1 assigned" in tandem("route", "simulate", str(team), "--since", "1d", **sales).stdout
+
+    listed = tandem("handoff", "list", "--state", "assigned", COLUMNS="200", **sales).stdout
+    handoff = listed.splitlines()[1].split()[0]
+    why = tandem("handoff", "why", handoff, **sales).stdout
+    assert "The default gives it to the pool growth." in why
+    assert "it was their turn" in why
+    assert "was not considered" in tandem("handoff", "why", handoff, "--rep", "amara@harbour.example", **sales).stdout
+    assert "is assigned with" in tandem("handoff", "show", handoff, **sales).stdout
+    assert "not_held" in tandem("handoff", "release", handoff, **sales).stderr
 
 
 def test_nobody_listens() -> None:

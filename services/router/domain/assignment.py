@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from services.router.domain.availability import Blocked, Roster, Why, key_of_pool, key_of_rep
+from services.router.domain.availability import Blocked, Roster, Why, key_of_member, key_of_pool, key_of_rep
 from services.router.domain.routing import Case, owner_of, profile_of
 from services.router.domain.team import Hold, Owner, Pool, Rule, Unavailable
 from services.router.domain.turn import Share, take_turn
@@ -81,7 +81,7 @@ class Decision:
     team_version: int
     candidates: tuple[Candidate, ...]
     tried: tuple[Tried, ...] = ()
-    waits_for: tuple[str, ...] = ()  # pools and reps; whichever is free first, it is decided again
+    waits_for: tuple[str, ...] = ()  # pools, members, reps; whichever is free first, it is decided again
     held_until: datetime | None = None
     opens_at: datetime | None = None  # when somebody might be able to take it, as far as time alone decides
 
@@ -184,12 +184,11 @@ def _offer(
     after: Debts | None = None
     if named is None:
         candidates, chosen, after = choose_in_pool(pool, roster, owed=owed.get(pool.name, {}), excluded=case.excluded)
-        key = key_of_pool(pool.name)
+        keys = _keys(pool, case.excluded)
     else:
         candidates, chosen = _choose_named(named, pool, roster, case.excluded)
-        key = key_of_rep(named)
-    if any(candidate.why is not Why.EXCLUDED for candidate in candidates):
-        so_far.waits_for.append(key)
+        keys = () if named in case.excluded else (key_of_rep(named),)
+    so_far.waits_for += keys
     outcome = _outcome(chosen, rule, candidates, named=named is not None)
     so_far.tried.append(Tried(number, outcome, owner=rule.owner, pool=pool.name, rep=named, candidates=candidates))
     if outcome is Outcome.UNAVAILABLE:
@@ -204,6 +203,12 @@ def _offer(
         opens_at=None if chosen else _first_opening(so_far.tried),
     )
     return decision, after if chosen else None
+
+
+def _keys(pool: Pool, excluded: Mapping[str, str]) -> tuple[str, ...]:
+    if excluded.keys().isdisjoint(member.rep for member in pool.members):
+        return (key_of_pool(pool.name),)
+    return tuple(key_of_member(pool.name, member.rep) for member in pool.members if member.rep not in excluded)
 
 
 def _outcome(chosen: str | None, rule: Rule, candidates: Sequence[Candidate], *, named: bool) -> Outcome:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from services.router.domain.routing import compile_rules
+from services.router.domain.routing import CompiledRule, compile_rules
 from services.router.domain.team import Pool, Rep, Team
 from shared.business_calendar import BusinessCalendar, NeverOpens
 
@@ -67,10 +67,17 @@ class Blocked:
 class Roster:
     """Who can take something at one instant. What is given on the way counts for whatever is decided next."""
 
-    def __init__(self, team: Team, loads: Mapping[str, Load], *, now: datetime) -> None:
+    def __init__(
+        self,
+        team: Team,
+        loads: Mapping[str, Load],
+        *,
+        now: datetime,
+        rules: tuple[CompiledRule, ...] | None = None,
+    ) -> None:
         self.team = team
         self.now = now
-        self.rules = compile_rules(team)
+        self.rules = compile_rules(team) if rules is None else rules
         self._reps = {rep.name: rep for rep in team.reps}
         self._loads = loads
         self._open = {name: load.open for name, load in loads.items()}
@@ -116,6 +123,7 @@ class Roster:
             here = [member.rep for member in pool.members if self.blocked(member.rep, pool) is None]
             if here:
                 keys.append(key_of_pool(pool.name))
+                keys += [key_of_member(pool.name, rep) for rep in here]
                 keys += [key_of_rep(rep) for rep in here if self.team.pool_of(rep) is pool]
         return keys
 
@@ -146,6 +154,11 @@ class Roster:
 def key_of_pool(pool: str) -> str:
     """Name what a handoff waits for: anybody of a pool."""
     return f"pool:{pool}"
+
+
+def key_of_member(pool: str, rep: str) -> str:
+    """Name what a handoff waits for that some of a pool must not get: one of the others."""
+    return f"member:{pool}:{rep}"
 
 
 def key_of_rep(rep: str) -> str:

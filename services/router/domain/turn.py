@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _ROUNDING = 1e-9  # debts are sums of fractions in floating point
+_DECIMALS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ def _most_urgent(claims: Mapping[str, float], entitled: Mapping[str, float]) -> 
     slack = 1 / (2 * len(claims) - 2)
     # Somebody always qualifies: n claims add up to 1, and 1 / n is at least the slack.
     owed_enough = [rep for rep, claim in claims.items() if claim >= slack - _ROUNDING]
-    return min(owed_enough, key=lambda rep: (1 - slack - claims[rep]) / entitled[rep])
+    # Rounded, so that equals go in the order in which they are listed, round by round, whatever floating point says.
+    return min(owed_enough, key=lambda rep: round((1 - slack - claims[rep]) / entitled[rep], _DECIMALS))
 
 
 def settle(owed: Mapping[str, float], members: Iterable[tuple[str, float]]) -> dict[str, float]:

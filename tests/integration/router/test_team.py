@@ -1,5 +1,6 @@
 """Setting the team over HTTP, and the schema that keeps it."""
 
+import json
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
@@ -75,6 +76,39 @@ async def test_mistakes(router: RunningRouter) -> None:
     await router.call("PUT", "/v1/team", content=b"x" * 2_000_000, status=413)
 
     assert [mistake["line"] for mistake in problem["mistakes"]] == [2, 3]
+    assert await router.call("GET", "/v1/team") == before
+
+
+async def test_asking_about_a_draft(router: RunningRouter, receiver: Receiver) -> None:
+    """Checking, comparing and simulating a draft says what it would do, and changes nothing."""
+    handoffs = [make_handoff() for _ in range(4)]
+    for handoff in handoffs:  # each at a moment of its own
+        await router.hand_over(handoff)
+        await router.wait_for_state(handoff.id, "assigned")
+    await router.call("POST", f"/v1/handoffs/{handoffs[0].id}/reject", json={"reason": "other"})
+    before = await router.call("GET", "/v1/team")
+    draft = {
+        "reps": [{"name": "Rita", "email": "rita@harbour.example", "capacity": 1}],
+        "pools": [{"name": "everyone", "members": ["Rita"]}],
+        "endpoints": [{"name": "crm", "url": receiver.url}],
+    }
+    body = json.dumps(draft).encode()
+    checked = await router.call("POST", "/v1/team/check", role="rep", content=body)
+    wrong = await router.call("POST", "/v1/team/check", role="rep", content=b"reps: 5\npools: x\n", status=422)
+    compared = await router.call("POST", "/v1/team/diff", role="sales", content=body)
+    simulated = await router.call("POST", "/v1/team/simulate?since=1h", role="sales", content=body)
+    await router.call("POST", "/v1/team/diff", role="rep", content=body, status=403)
+    await router.call("POST", "/v1/team/simulate?since=soon", content=body, status=422)
+
+    assert checked == {"valid": True, "reps": 1, "pools": 1, "rules": 0}
+    assert [(item["line"], item["column"]) for item in wrong["mistakes"]] == [(1, 1), (1, 7), (2, 8)]
+    assert compared["changes"] == [
+        "rep Rita: capacity 100 → 1",
+        "rep Sven leaves: what they have not answered goes to others",
+        "pool everyone: Sven leaves",
+    ]
+    assert (simulated["handoffs"], simulated["assigned"], simulated["waiting"]) == (4, 2, 2)
+    assert [(rep["rep"], rep["got"], rep["got_then"]) for rep in simulated["reps"]] == [("Rita", 2, 2), ("Sven", 0, 2)]
     assert await router.call("GET", "/v1/team") == before
 
 

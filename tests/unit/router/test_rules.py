@@ -116,6 +116,7 @@ def test_reps_who_must_not_get_it() -> None:
     assert decision.tried[0].outcome is Outcome.UNAVAILABLE
     assert explain_rep(decision, "ada").words == "Ada must not get it: refused it."
     assert ask(team(), excluded=dict.fromkeys(("Ada", "Bo"), "had it")).waits_for == ()
+    assert ask(team(), excluded={"Ada": "had it"}, full=("Bo",)).waits_for == ("member:everyone:Bo",)
 
 
 def test_a_name_does_not_take_a_turn() -> None:

@@ -78,6 +78,37 @@ def test_debts_whoever_is_available(members: list[tuple[int, int]], data: st.Dat
         assert all(owed[str(place)] == before[str(place)] for place in range(6) if place not in present)
 
 
+@given(
+    st.lists(st.integers(1, 100).map(lambda weight: weight / 10), min_size=2, max_size=7),
+    st.lists(st.tuples(st.sets(st.integers(0, 6), min_size=1), st.integers(1, 12)), min_size=1, max_size=25),
+)
+@settings(max_examples=120, deadline=None)
+def test_any_window_with_absences(weights: list[float], phases: list[tuple[set[int], int]]) -> None:
+    """Whoever comes and goes: over any window each got what they were due while they were there, within three."""
+    owed = {str(place): 0.0 for place in range(len(weights))}
+    over_time = {rep: [0.0] for rep in owed}
+    for present, handoffs in phases:
+        here = [place for place in range(len(weights)) if place in present] or [0]
+        for _ in range(handoffs):
+            owed.update(take_turn([Share(str(place), weights[place], owed[str(place)]) for place in here]).owed)
+            for rep, debt in owed.items():
+                over_time[rep].append(debt)
+
+    # A debt is what was due less what was got, so a window's error is how far the debt moved in it.
+    assert all(max(debts) - min(debts) < 3 for debts in over_time.values())
+
+
+@given(st.integers(2, 8), st.integers(0, 60), st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_any_window_of_equals(members: int, before: int, window: int) -> None:
+    """Equal weights are dealt in rounds: over any window everybody is within one handoff of their share."""
+    owed = {str(place): 0.0 for place in range(members)}
+    deal([1.0] * members, owed, before)
+    dealt = deal([1.0] * members, owed, window)
+
+    assert all(abs(dealt.count(rep) - window / members) < 1 for rep in owed)
+
+
 def test_two_to_one() -> None:
     """The worked example of the module: weights 2 and 1."""
     owed = {"0": 0.0, "1": 0.0}
