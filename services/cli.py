@@ -12,6 +12,8 @@ from services.cli_account import account
 from services.cli_agreement import agreement
 from services.cli_client import CLIENT_VARIABLES, receive, send
 from services.cli_contact import contact
+from services.cli_delivery import delivery
+from services.cli_endpoint import endpoint
 from services.cli_handoff import handoff
 from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
@@ -42,6 +44,8 @@ app.add_typer(source, name="source")
 app.add_typer(team, name="team")
 app.add_typer(route, name="route")
 app.add_typer(handoff, name="handoff")
+app.add_typer(endpoint, name="endpoint")
+app.add_typer(delivery, name="delivery")
 app.add_typer(touch, name="touch")
 app.add_typer(rejected, name="rejected")
 app.add_typer(contact, name="contact")

@@ -33,6 +33,11 @@ class SecretBox:
                 " makes one."
             ) from None
 
+    @property
+    def has_key(self) -> bool:
+        """Whether anything can be encrypted."""
+        return bool(self._fernets)
+
     def seal(self, secret: str) -> str:
         """Return the secret encrypted. Raises SecretsError when there is no key."""
         if not self._fernets:

@@ -8,15 +8,19 @@ from services.router.answering import Answers
 from services.router.contact_api import ContactRoutes
 from services.router.delivery_api import DeliveryRoutes
 from services.router.domain.answer_link import AnswerLinks
+from services.router.endpoint_api import EndpointRoutes
+from services.router.endpoint_keeping import EndpointKeeper
 from services.router.handoff_api import HandoffRoutes
 from services.router.link_api import LinkRoutes
 from services.router.releasing import Releaser
 from services.router.settings import RouterSettings
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
+from services.router.store.endpoints import EndpointStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.links import LinkStore
 from services.router.store.past import PastStore
+from services.router.store.replays import ReplayStore
 from services.router.store.teams import TeamStore
 from services.router.team_api import TeamRoutes
 from services.router.team_setting import TeamSetter
@@ -31,6 +35,9 @@ def create_router(
     handoffs: HandoffStore,
     deliveries: DeliveryStore,
     attempts: AttemptStore,
+    endpoints: EndpointStore,
+    replays: ReplayStore,
+    keeper: EndpointKeeper,
     answers: Answers,
     links: AnswerLinks,
     releaser: Releaser,
@@ -68,12 +75,19 @@ def create_router(
             public_url=settings.api_url,
         ),
         DeliveryRoutes(
-            keys=platform.keys, deliveries=deliveries, attempt_log=attempts, clock=platform.clock, replayed=replayed
+            keys=platform.keys,
+            deliveries=deliveries,
+            attempt_log=attempts,
+            replay_store=replays,
+            clock=platform.clock,
+            replayed=replayed,
         ),
+        EndpointRoutes(keys=platform.keys, teams=teams, endpoints=endpoints, keeper=keeper, clock=platform.clock),
         TeamRoutes(
             keys=platform.keys,
             engine=platform.engine,
             teams=teams,
+            endpoint_states=endpoints,
             handoffs=handoffs,
             setter=setter,
             past=PastStore(platform.engine),

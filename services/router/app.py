@@ -11,13 +11,20 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from services.router.answering import Answers
 from services.router.api import create_router
 from services.router.assigning import Assigner
+from services.router.attempt_ending import AttemptEnding
+from services.router.attempting import Attempts
+from services.router.bell import Bell
 from services.router.clocking import ClockKeeper
 from services.router.delivering import DeliveryWorker
 from services.router.domain.answer_link import PURPOSE, AnswerLinks
+from services.router.domain.destination import StandardWebhook
 from services.router.domain.webhook_schema import webhook_schemas
+from services.router.endpoint_keeping import EndpointKeeper
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
+from services.router.pacing import Pacing
 from services.router.releasing import Releaser
+from services.router.replaying import Replayer
 from services.router.sender import Sender
 from services.router.settings import RouterSettings
 from services.router.store import tables
@@ -25,12 +32,17 @@ from services.router.store.attempts import AttemptStore
 from services.router.store.claims import ClaimStore
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
+from services.router.store.endpoints import EndpointStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
+from services.router.store.replays import ReplayStore
 from services.router.store.teams import TeamStore
+from services.router.targets import Targets
 from services.router.team_setting import TeamSetter
+from services.router.tokens import Tokens
+from services.router.vault import Vault
 from services.router.worker import Gauges, Sweeper, erasures_worker, handoffs_worker
 from shared.platform import Platform
 from shared.postgres.outbox import Outbox
@@ -55,6 +67,21 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     links = AnswerLinks(
         keys=platform.secrets.derived(PURPOSE), public_url=settings.api_url, lifetime=settings.link_lifetime
     )
+    endpoints, replays = EndpointStore(engine), ReplayStore(engine)
+    vault = Vault(platform.secrets)
+    targets = Targets(endpoints=endpoints, vault=vault, clock=clock)
+    attempting = Attempts(
+        sender=sender, tokens=Tokens(sender), targets=targets, destination=StandardWebhook(), clock=clock
+    )
+    ending = AttemptEnding(
+        engine=engine,
+        attempts=attempts,
+        deliveries=deliveries,
+        endpoints=endpoints,
+        breaker=settings.breaker_policy,
+        metrics=platform.metrics,
+        clock=clock,
+    )
     assigner = Assigner(
         engine=engine,
         teams=teams,
@@ -69,18 +96,19 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         links=links,
     )
     delivering = DeliveryWorker(
-        engine=engine,
         claims=claims,
-        attempts=attempts,
-        teams=teams,
+        targets=targets,
+        attempts=attempting,
+        ending=ending,
         sender=sender,
         policy=settings.retry_policy,
         lease=settings.delivery_lease,
-        concurrency=settings.delivery_concurrency,
-        endpoint_concurrency=settings.delivery_endpoint_concurrency,
+        pacing=Pacing(total=settings.delivery_concurrency, each=settings.delivery_endpoint_concurrency),
         metrics=platform.metrics,
         clock=clock,
     )
+    replayer = Replayer(engine=engine, replays=replays, deliveries=deliveries, clock=clock, replayed=delivering.wake)
+    bell = Bell(engine, rung=delivering.wake)
 
     def told() -> None:
         delivering.wake()
@@ -111,6 +139,21 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         sweeper.wake()
         delivering.wake()
         keeper.wake()
+
+    endpoint_keeper = EndpointKeeper(
+        engine=engine,
+        endpoints=endpoints,
+        vault=vault,
+        targets=targets,
+        attempts=attempting,
+        ending=ending,
+        clock=clock,
+        changed=delivering.wake,
+    )
+
+    def replayed() -> None:
+        replayer.wake()
+        delivering.wake()
 
     handler = HandoffsHandler(
         positions=positions,
@@ -164,13 +207,22 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         handoffs=handoffs,
         deliveries=deliveries,
         attempts=attempts,
+        endpoints=endpoints,
+        replays=replays,
+        keeper=endpoint_keeper,
         answers=answers,
         links=links,
         releaser=Releaser(engine=engine, handoffs=handoffs, queue=queue, released=sweeper.wake),
         setter=TeamSetter(
-            engine=engine, teams=teams, handoffs=handoffs, deliveries=deliveries, clock=clock, changed=team_changed
+            engine=engine,
+            teams=teams,
+            handoffs=handoffs,
+            deliveries=deliveries,
+            keeper=endpoint_keeper,
+            clock=clock,
+            changed=team_changed,
         ),
-        replayed=delivering.wake,
+        replayed=replayed,
     )
 
     async def readiness() -> tuple[str, ...]:
@@ -192,6 +244,8 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
                 "queue": sweeper.run,
                 "clock": keeper.run,
                 "deliveries": delivering.run,
+                "bell": bell.run,
+                "replays": replayer.run,
                 "outbox": outbox.relay,
                 "gauges": gauges.run,
             },

@@ -1,28 +1,32 @@
 """Delivering: claim what is due, send it, end it. No transaction is open while anybody waits for a receiver.
 
 * Killed at any line: the lease runs out, and the delivery is sent again under the same `webhook-id`.
-* Too slow for its lease: the attempt's end is fenced off, because somebody else may be sending already.
+* Too slow for its lease: it is renewed while the process lives; an end without a lease is fenced off, because somebody
+  else may be sending already.
 * An endpoint that fails gets one attempt at a time until one succeeds, so that it cannot hold everybody's slots.
 """
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import msgspec
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.router.domain.outcome import Outcome, Reply, Verdict, judge
+from services.router.attempt_ending import AttemptEnding, Ended
+from services.router.attempting import Attempted, Attempts
+from services.router.domain.destination import Target
+from services.router.domain.outcome import judge, sign_of
 from services.router.domain.retry import RetryPolicy
-from services.router.domain.webhook import Message, attempt_headers
+from services.router.domain.webhook import Message
+from services.router.pacing import Pacing
 from services.router.sender import Sender
-from services.router.store.attempts import AttemptStore, Finished
+from services.router.store.attempts import Finished
 from services.router.store.claims import Claimed, ClaimStore
-from services.router.store.teams import TeamStore
+from services.router.targets import TargetBroken, Targets
 from shared.clock import Clock
 from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
@@ -39,36 +43,35 @@ class DeliveryWorker:
     def __init__(
         self,
         *,
-        engine: AsyncEngine,
         claims: ClaimStore,
-        attempts: AttemptStore,
-        teams: TeamStore,
+        targets: Targets,
+        attempts: Attempts,
+        ending: AttemptEnding,
         sender: Sender,
         policy: RetryPolicy,
         lease: timedelta,
-        concurrency: int,
-        endpoint_concurrency: int,
+        pacing: Pacing,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        self._engine = engine
         self._claims = claims
+        self._targets = targets
         self._attempts = attempts
-        self._teams = teams
+        self._ending = ending
         self._sender = sender
         self._policy = policy
         self._lease = lease
-        self._concurrency = concurrency
-        self._endpoint_concurrency = endpoint_concurrency
+        self._pacing = pacing
         self._metrics = metrics
         self._clock = clock
         self._logger = structlog.get_logger().bind(worker="router.deliveries")
         self._wake = asyncio.Event()
-        self._sending: dict[asyncio.Task[None], str] = {}
-        self._failing: set[str] = set()
-        self._ended: list[tuple[Finished, Verdict]] = []
+        self._sending: dict[asyncio.Task[None], Claimed] = {}
+        self._leased: dict[UUID, tuple[Claimed, float]] = {}  # until their ends are written down
+        self._ended: list[Ended] = []
         self._any_ended = asyncio.Event()
         self._tidied = -TIDY.total_seconds()
+        self._looked = -TIDY.total_seconds()
 
     def wake(self) -> None:
         """Look for deliveries now."""
@@ -78,6 +81,7 @@ class DeliveryWorker:
         """Deliver until told to stop."""
         sent = asyncio.Event()
         ending = asyncio.create_task(self._end_attempts(sent))
+        beating = asyncio.create_task(self._keep_leases())
         try:
             while not (stopping.is_set() or ending.done()):
                 self._wake.clear()
@@ -89,46 +93,48 @@ class DeliveryWorker:
             self._any_ended.set()
             await ending
         finally:
-            for task in (*self._sending, ending):
+            for task in (*self._sending, ending, beating):
                 task.cancel()
 
     async def _claim(self, stopping: asyncio.Event) -> None:
-        """Start what is due, as far as there are slots; each attempt that ends wakes us for the next."""
-        free = self._concurrency - len(self._sending)
+        """Start what is due, as far as there is room; each attempt that ends wakes us for the next."""
+        free = self._pacing.free(at=monotonic())
         if free <= 0:
             return
         now = self._clock()
         try:
             await self._tidy(now)
+            whole = monotonic() - self._looked >= TIDY.total_seconds()
             claimed = await self._claims.claim(
-                slots=self._slots(),
-                each=self._endpoint_concurrency,
+                rooms=self._pacing.rooms(whole=whole),
+                each=self._pacing.first,
                 total=free,
                 lease_id=uuid4(),
                 lease_until=now + self._lease,
                 now=now,
             )
+            if whole:
+                self._looked = monotonic()
             if stopping.is_set():
                 await self._claims.release(claimed)
                 return
+            targets = await self._targets.open((delivery.endpoint, delivery.revision) for delivery in claimed)
         except Exception as error:
             if not passes(error):
                 raise
             self._logger.warning("deliveries.wait", reason=str(error))
             await wait_for_any(stopping, timeout=PAUSE)
             return
+        self._pacing.took(claimed)
         for delivery in claimed:
-            task = asyncio.create_task(self._deliver(delivery))
-            self._sending[task] = delivery.endpoint
-            task.add_done_callback(self._sending.pop)
+            self._begin(delivery, targets[delivery.endpoint])
 
-    def _slots(self) -> dict[str, int]:
-        """Return how many more attempts each endpoint may have that is busy or failing."""
-        busy = Counter(self._sending.values())
-        return {
-            endpoint: max(0, (1 if endpoint in self._failing else self._endpoint_concurrency) - busy[endpoint])
-            for endpoint in {*busy, *self._failing}
-        }
+    def _begin(self, delivery: Claimed, target: Target | TargetBroken) -> None:
+        self._pacing.began(delivery, at=monotonic())
+        self._leased[delivery.id] = delivery, monotonic()
+        task = asyncio.create_task(self._deliver(delivery, target))
+        self._sending[task] = delivery
+        task.add_done_callback(self._sending.pop)
 
     async def _tidy(self, now: datetime) -> None:
         if monotonic() - self._tidied < TIDY.total_seconds():
@@ -139,33 +145,52 @@ class DeliveryWorker:
         if reclaimed:
             self._logger.warning("deliveries.reclaimed", count=reclaimed)
 
-    async def _deliver(self, delivery: Claimed) -> None:
+    async def _keep_leases(self) -> None:
+        """Renew the leases of what takes long, or could not be written down yet."""
+        third = self._lease.total_seconds() / 3
+        while True:
+            await asyncio.sleep(third / 2)
+            old = [delivery for delivery, renewed in self._leased.values() if monotonic() - renewed >= third]
+            if not old:
+                continue
+            try:
+                kept = await self._claims.renew(old, until=self._clock() + self._lease)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                self._logger.warning("deliveries.wait", reason=str(error))
+                continue
+            for delivery in old:
+                if delivery.id in kept and delivery.id in self._leased:
+                    self._leased[delivery.id] = delivery, monotonic()
+
+    async def _deliver(self, delivery: Claimed, target: Target | TargetBroken) -> None:
         started_at, started = self._clock(), monotonic()
         message = Message(id=delivery.message_id, body=delivery.body)
-        try:
-            headers = attempt_headers(message, secret=delivery.secret, at=started_at, traceparent=delivery.traceparent)
-            reply = await self._sender.send(delivery.endpoint, delivery.url, headers=headers, body=message.body)
-        except Exception as error:  # a fault of ours must not send the same delivery around for ever
-            self._logger.exception("delivery.failed", delivery=str(delivery.id))
-            reply = Reply(status=None, outcome=Outcome.BROKEN, error=repr(error))
-        seconds = monotonic() - started
-        self._end(delivery, reply, started_at=started_at, seconds=seconds)
+        attempted = await self._attempts.make(target, message, traceparent=delivery.traceparent)
+        self._end(delivery, target, attempted, started_at=started_at, seconds=monotonic() - started)
 
-    def _end(self, delivery: Claimed, reply: Reply, *, started_at: datetime, seconds: float) -> None:
-        failures = 0 if reply.outcome is Outcome.DELIVERED else delivery.failures + 1
-        verdict = judge(reply, self._policy, failures=failures, chance=random.random(), now=self._clock())
-        if verdict.delivered:
-            state = "delivered"
-            self._failing.discard(delivery.endpoint)
-        else:
-            state = "pending" if verdict.next_attempt else "dead"
-            self._failing.add(delivery.endpoint)
+    def _end(
+        self,
+        delivery: Claimed,
+        target: Target | TargetBroken,
+        attempted: Attempted,
+        *,
+        started_at: datetime,
+        seconds: float,
+    ) -> None:
+        reply, sign = attempted.reply, sign_of(attempted.reply.outcome)
+        policy = self._policy.with_pauses(target.retries) if isinstance(target, Target) else self._policy
+        verdict = judge(
+            reply, policy, failures=delivery.failures, chance=random.random(), now=self._clock(), since=delivery.since
+        )
+        self._pacing.ended(delivery, sign, at=monotonic())
         self._metrics.delivery_attempts.labels(reply.outcome).inc()
         self._metrics.delivery_seconds.labels(reply.outcome).observe(seconds)
         finished = Finished(
             delivery=delivery,
-            state=state,
-            failures=failures,
+            state="delivered" if verdict.delivered else "pending" if verdict.next_attempt else "dead",
+            failures=verdict.failures,
             started_at=started_at,
             duration_ms=round(seconds * 1000, 3),
             outcome=reply.outcome,
@@ -174,8 +199,12 @@ class DeliveryWorker:
             response=_storable(reply.excerpt.decode(errors="replace")),
             peer=reply.peer,
             next_attempt=verdict.next_attempt,
+            phases=msgspec.json.encode(reply.phases).decode(),
+            request_headers=_storable(msgspec.json.encode(attempted.headers).decode()),
         )
-        self._ended.append((finished, verdict))
+        self._ended.append(
+            Ended(finished, verdict, sign, mostly_failing=self._pacing.mostly_failing(delivery.endpoint))
+        )
         self._any_ended.set()
 
     async def _end_attempts(self, sent: asyncio.Event) -> None:
@@ -187,7 +216,7 @@ class DeliveryWorker:
                 continue
             batch = self._ended[:]
             try:
-                await self._save(batch)
+                ours = await self._ending.save(batch)
             except Exception as error:
                 if not passes(error):
                     raise
@@ -195,20 +224,14 @@ class DeliveryWorker:
                 await asyncio.sleep(PAUSE.total_seconds())
                 continue
             del self._ended[: len(batch)]
+            self._told(batch, ours)
             self._wake.set()
 
-    async def _save(self, batch: Sequence[tuple[Finished, Verdict]]) -> None:
+    def _told(self, batch: Sequence[Ended], ours: set[UUID]) -> None:
         now = self._clock()
-        async with self._engine.begin() as connection:
-            ours = await self._attempts.finish(connection, [finished for finished, _ in batch], now=now)
-            for finished, verdict in batch:
-                endpoint = finished.delivery.endpoint
-                if verdict.disable_endpoint:
-                    await self._teams.disable_endpoint(connection, endpoint, now=now)
-                if verdict.pause_endpoint:
-                    await self._teams.pause_endpoint(connection, endpoint, until=verdict.pause_endpoint)
-        for finished, verdict in batch:
-            delivery = finished.delivery
+        for ended in batch:
+            finished, delivery = ended.finished, ended.finished.delivery
+            self._leased.pop(delivery.id, None)
             self._logger.info(
                 "delivery.attempted",
                 delivery=str(delivery.id),
@@ -219,7 +242,7 @@ class DeliveryWorker:
                 duration_ms=finished.duration_ms,
                 lease_kept=delivery.id in ours,
             )
-            if verdict.delivered and delivery.id in ours:
+            if ended.verdict.delivered and delivery.id in ours:
                 self._metrics.delivery_end_to_end_seconds.observe((now - delivery.created_at).total_seconds())
 
 

@@ -16,6 +16,9 @@ RouterError
 │   └── TooManyAnswers    nobody has that much to say about one handoff
 ├── TeamInvalid           refuse: the team has mistakes; all of them are told
 ├── HandoffMissing        refuse: nobody knows the id
+├── EndpointMissing       refuse: the team has no endpoint of the name
+├── EndpointRefuses       refuse: the endpoint is not one that this can be done to
+├── ReplayMissing         refuse: nobody knows the replay
 ├── MessageInvalid        keep in events.rejected: the record can never be understood
 └── DialError             a failed attempt, tried again on schedule
     ├── AddressRefused    the endpoint's name leads to an address that nobody may be made to call
@@ -181,3 +184,23 @@ class HandoffMissing(RouterError):
     def __init__(self, handoff_id: UUID) -> None:
         super().__init__(f"There is no handoff {handoff_id}.")
         self.handoff_id = handoff_id
+
+
+class EndpointMissing(RouterError):
+    """Raised for a name that no endpoint of the team has."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The team has no endpoint {name!r}.")
+        self.name = name
+
+
+class EndpointRefuses(RouterError):
+    """Raised with what stands in the way."""
+
+
+class ReplayMissing(RouterError):
+    """Raised for an id that no replay has."""
+
+    def __init__(self, replay_id: UUID) -> None:
+        super().__init__(f"There is no replay {replay_id}.")
+        self.replay_id = replay_id

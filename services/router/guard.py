@@ -8,6 +8,7 @@ because httpcore keeps the name for that.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from time import perf_counter
 from typing import Any
 
 import httpcore
@@ -15,6 +16,7 @@ import httpcore
 from services.router.domain.addresses import Network, is_allowed
 from services.router.errors import AddressRefused, NameUnresolved
 from services.router.sockets import dial
+from services.router.timings import Timings
 
 MOST_TRIED = 4  # addresses of one name
 
@@ -34,9 +36,10 @@ async def resolve_host(host: str, port: int) -> Sequence[str]:
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Dials public addresses and those of the allowed networks; nothing else, whatever the URL looks like."""
 
-    def __init__(self, *, allowed: Iterable[Network], resolve: Resolve = resolve_host) -> None:
-        self._allowed = tuple(allowed)
+    def __init__(self, *, allowed: Sequence[Network], timings: Timings, resolve: Resolve = resolve_host) -> None:
+        self._allowed = allowed
         self._resolve = resolve
+        self._timings = timings
 
     async def connect_tcp(
         self,
@@ -47,16 +50,22 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002  # nobody asks for any
     ) -> httpcore.AsyncNetworkStream:
         """Connect to one of the host's addresses. Raises AddressRefused when any of them is not allowed."""
+        started = perf_counter()
         addresses = await self._resolve(host, port)
+        self._timings.note("dns", started)
         for address in addresses:
             if not is_allowed(address, self._allowed):
                 raise AddressRefused(host, address)
         failure: Exception = NameUnresolved(host)
+        started = perf_counter()
         for address in addresses[:MOST_TRIED]:
             try:
-                return await dial(address, port)
+                stream = await dial(address, port, timings=self._timings)
             except httpcore.ConnectError as error:
                 failure = error
+            else:
+                self._timings.note("connect", started)
+                return stream
         raise failure
 
     async def sleep(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any, Protocol
 
 import httpx
 
@@ -19,9 +20,23 @@ from services.router.domain.endpoint_url import UrlRefused, read_url
 from services.router.domain.outcome import Outcome, Reply, outcome_of
 from services.router.errors import AddressRefused, DialError, NameUnresolved
 from services.router.guard import Resolve, resolve_host
-from services.router.transport import ENDPOINT, EndpointTransport
+from services.router.timings import Timings
+from services.router.transport import ENDPOINT, TIMINGS, TLS, EndpointTransport
 
 EXCERPT_BYTES = 8192  # of the answer's body
+
+
+class Judge(Protocol):
+    """Says what an answer amounts to, from its status, its headers and the beginning of its body."""
+
+    def __call__(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Judge one complete answer."""
+        ...
+
+
+def by_status(status: int, *, headers: Mapping[str, str], body: bytes) -> Outcome:  # noqa: ARG001  # a Judge
+    """Judge by the status, and by whether the receiver asks for time."""
+    return outcome_of(status, asks_for_time="retry-after" in headers)
 
 
 @dataclass(slots=True)
@@ -32,6 +47,7 @@ class _Exchange:
     peer: str = ""
     body: bytearray = field(default_factory=bytearray)
     retry_after: str | None = None
+    timings: Timings = field(default_factory=Timings)
 
     def reply(self, outcome: Outcome, error: str = "") -> Reply:
         return Reply(
@@ -41,6 +57,7 @@ class _Exchange:
             excerpt=bytes(self.body),
             retry_after=self.retry_after,
             peer=self.peer,
+            phases=self.timings.phases,
         )
 
 
@@ -81,18 +98,34 @@ class Sender:
             timeout=None,  # httpx limits single reads; the deadline covers the attempt
         )
 
-    async def send(self, endpoint: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Make one attempt. Whatever the receiver does, this returns in time and does not raise."""
+    async def send(
+        self,
+        endpoint: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        method: str = "POST",
+        judge: Judge = by_status,
+        tls: ssl.SSLContext | None = None,
+    ) -> Reply:
+        """Make one attempt over the connections of the endpoint, and have the answer judged.
+
+        Whatever the receiver does, this returns in time and does not raise.
+        """
         exchange = _Exchange()
         try:
-            request = _request(endpoint, _http_url(url), headers=headers, body=body)
+            extensions = {ENDPOINT: endpoint, TLS: tls, TIMINGS: exchange.timings}
+            request = _request(method, _http_url(url), headers=headers, body=body, extensions=extensions)
             async with asyncio.timeout(self._deadline.total_seconds()):
-                return await self._exchange(request, exchange)
+                return await self._exchange(request, exchange, judge)
         except TimeoutError:
             seconds = self._deadline.total_seconds()
             return exchange.reply(Outcome.TIMED_OUT, f"The answer was not complete after {seconds:g} s.")
         except (UrlRefused, DialError, httpx.TransportError) as error:
             return exchange.reply(*_classify(error))
+        finally:
+            exchange.timings.note("total", exchange.timings.started)
 
     async def close_old(self) -> None:
         """Close kept connections that are too old to trust."""
@@ -102,8 +135,9 @@ class Sender:
         """Close all kept connections."""
         await self._client.aclose()
 
-    async def _exchange(self, request: httpx.Request, exchange: _Exchange) -> Reply:
+    async def _exchange(self, request: httpx.Request, exchange: _Exchange, judge: Judge) -> Reply:
         response = await self._client.send(request, stream=True)
+        exchange.timings.note("first_byte", exchange.timings.started)
         async with aclosing(response):
             exchange.status = response.status_code
             exchange.retry_after = response.headers.get("retry-after")
@@ -111,17 +145,19 @@ class Sender:
             exchange.peer = str(address[0]) if address else ""
             async for chunk in response.aiter_raw():
                 exchange.body += chunk
-        return exchange.reply(outcome_of(response.status_code))
+        return exchange.reply(judge(response.status_code, headers=response.headers, body=bytes(exchange.body)))
 
 
-def _request(endpoint: str, url: httpx.URL, *, headers: Mapping[str, str], body: bytes) -> httpx.Request:
+def _request(
+    method: str, url: httpx.URL, *, headers: Mapping[str, str], body: bytes, extensions: dict[str, Any]
+) -> httpx.Request:
     """Build a request to which httpx adds no header: it has a stream, not content, and no client builds it."""
     return httpx.Request(
-        "POST",
+        method,
         url,
         headers={"Host": url.netloc.decode("ascii"), **headers, "Content-Length": str(len(body))},
         stream=httpx.ByteStream(body),
-        extensions={ENDPOINT: endpoint},
+        extensions=extensions,
     )
 
 

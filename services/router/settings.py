@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from services.router.domain.addresses import Network, parse_network
+from services.router.domain.breaker import BreakerPolicy
 from services.router.domain.retry import RetryPolicy
 from shared.settings import Duration, SharedSettings, listed
 
@@ -55,6 +56,30 @@ class RouterSettings(SharedSettings):
         le=timedelta(days=1),
         description="Longest pause that a receiver's Retry-After is granted.",
     )
+    delivery_deferral: Duration = Field(
+        default=timedelta(days=3),
+        ge=timedelta(),
+        le=timedelta(days=30),
+        description="How long a receiver may put a delivery off with 429 before that counts as failing.",
+    )
+    breaker_failures: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Failures in a row after which nothing is sent to an endpoint for a while.",
+    )
+    breaker_pause: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(),
+        le=timedelta(hours=1),
+        description="The first such while; each other is twice as long, up to 10m, if the one attempt between fails.",
+    )
+    endpoint_patience: Duration = Field(
+        default=timedelta(days=5),
+        gt=timedelta(),
+        le=timedelta(days=90),
+        description="Time of nothing but failures after which an endpoint is disabled.",
+    )
     delivery_concurrency: int = Field(
         default=256, ge=1, le=5000, description="Attempts that one process makes at once."
     )
@@ -84,7 +109,22 @@ class RouterSettings(SharedSettings):
     @property
     def retry_policy(self) -> RetryPolicy:
         """The schedule as the decision takes it."""
-        return RetryPolicy(pauses=self.delivery_retries, jitter=self.delivery_jitter, patience=self.delivery_patience)
+        return RetryPolicy(
+            pauses=self.delivery_retries,
+            jitter=self.delivery_jitter,
+            patience=self.delivery_patience,
+            longest_deferral=self.delivery_deferral,
+        )
+
+    @property
+    def breaker_policy(self) -> BreakerPolicy:
+        """When an endpoint gets nothing for a while, as the decision takes it."""
+        return BreakerPolicy(
+            failures=self.breaker_failures,
+            pause=self.breaker_pause,
+            longest_pause=max(timedelta(minutes=10), self.breaker_pause),
+            disable_after=self.endpoint_patience,
+        )
 
     @property
     def api_url(self) -> str:

@@ -15,8 +15,9 @@ from services.router.domain.handoff import UNANSWERED, State, allowed
 from services.router.domain.team import Team
 from services.router.domain.team_writing import write_hours, write_rule
 from services.router.domain.webhook import answer_urls
+from services.router.endpoint_showing import endpoint_json
+from services.router.store.endpoints import EndpointState
 from services.router.store.handoffs import Handoff
-from services.router.store.teams import EndpointState
 
 
 def handoff_json(handoff: Handoff, team: Team, *, now: datetime) -> dict[str, Any]:
@@ -163,6 +164,8 @@ def attempt_json(row: Row[Any]) -> dict[str, Any]:
         "response": row.response,
         "peer": row.peer,
         "next_attempt_at": row.next_attempt_at,
+        "phases": row.phases,
+        "request_headers": row.request_headers,
     }
 
 
@@ -205,23 +208,5 @@ def team_json(
         "rules": [write_rule(rule) for rule in team.rules],
         "default_pool": team.default_pool,
         "hours": write_hours(team.calendar),
-        "endpoints": [
-            {
-                "name": endpoint.name,
-                "url": endpoint.url,
-                "pools": endpoint.pools,
-                "reps": endpoint.reps,
-                "enabled": endpoint.enabled,
-                "status": _status(states.get(endpoint.name), now),
-            }
-            for endpoint in team.endpoints
-        ],
+        "endpoints": [endpoint_json(endpoint, states.get(endpoint.name), now=now) for endpoint in team.endpoints],
     }
-
-
-def _status(state: EndpointState | None, now: datetime) -> str:
-    if state is None or not state.enabled:
-        return "disabled"
-    if state.disabled_at is not None:
-        return "gone"  # answered 410; setting the team again tries anew
-    return "paused" if state.paused_until and state.paused_until > now else "open"

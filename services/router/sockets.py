@@ -6,17 +6,21 @@ TLS handshake is cancelled. Time limits are the caller's: one deadline covers ev
 
 import asyncio
 import ssl
+from time import perf_counter
 from typing import Any
 
 import httpcore
+
+from services.router.timings import Timings
 
 
 class SocketStream(httpcore.AsyncNetworkStream):
     """One open connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timings: Timings) -> None:
         self._reader = reader
         self._writer = writer
+        self._timings = timings
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  # see above
         """Return what came, b"" at the end. Raises ReadError."""
@@ -43,10 +47,12 @@ class SocketStream(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         """Continue with TLS; the certificate must be for the host's name. Raises ConnectError."""
+        started = perf_counter()
         try:
             await self._writer.start_tls(ssl_context, server_hostname=server_hostname, ssl_handshake_timeout=timeout)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
+        self._timings.note("tls", started)
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -64,10 +70,10 @@ class SocketStream(httpcore.AsyncNetworkStream):
                 return None
 
 
-async def dial(address: str, port: int) -> SocketStream:
+async def dial(address: str, port: int, *, timings: Timings) -> SocketStream:
     """Connect to an address, not a name. Raises ConnectError."""
     try:
         reader, writer = await asyncio.open_connection(address, port)
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
-    return SocketStream(reader, writer)
+    return SocketStream(reader, writer, timings)

@@ -18,6 +18,7 @@ from services.router.domain.team_diff import team_changes
 from services.router.domain.team_reading import LARGEST_TEXT, read_team
 from services.router.errors import TeamInvalid
 from services.router.showing import team_json
+from services.router.store.endpoints import EndpointStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.past import PastStore
 from services.router.store.teams import TeamStore, without_secrets
@@ -43,6 +44,7 @@ class TeamRoutes:
     keys: KeyRing
     engine: AsyncEngine
     teams: TeamStore
+    endpoint_states: EndpointStore
     handoffs: HandoffStore
     setter: TeamSetter
     past: PastStore
@@ -68,13 +70,15 @@ class TeamRoutes:
         routes.add_api_route("/team", self.get, summary="The team as it is now")
         routes.add_api_route("/reps", self.reps, summary="Who can be given handoffs, and how many are open")
         routes.add_api_route("/pools", self.pools, summary="Who shares handoffs, and what each is owed")
-        routes.add_api_route("/endpoints", self.endpoints, summary="Where webhooks go, and whether they can")
         return routes
 
     async def put(self, request: Request) -> Response:
         principal = require(self.keys, request, Role.ADMIN)
         declared = await self.declared(request)
-        result = await self.setter.set(declared, by=principal.name)
+        try:
+            result = await self.setter.set(declared, by=principal.name)
+        except TeamInvalid as error:  # what only the stored team can tell: something to keep that is not there
+            raise _invalid(error) from None
         shown = await self._shown(result.team)
         for endpoint in shown["endpoints"]:
             if secret := result.new_secrets.get(endpoint["name"]):
@@ -114,11 +118,7 @@ class TeamRoutes:
         except UnicodeDecodeError as error:
             raise ProblemError(422, "invalid_team", f"The team is not UTF-8: byte {error.start}.") from None
         except TeamInvalid as error:
-            mistakes = [
-                {"line": item.line, "column": item.column, "at": item.key, "message": item.message}
-                for item in error.mistakes
-            ]
-            raise ProblemError(422, "invalid_team", str(error), mistakes=mistakes) from None
+            raise _invalid(error) from None
 
     async def get(self, request: Request) -> Response:
         return json_response(await self._read(request))
@@ -129,9 +129,6 @@ class TeamRoutes:
     async def pools(self, request: Request) -> Response:
         return json_response({"pools": (await self._read(request))["pools"]})
 
-    async def endpoints(self, request: Request) -> Response:
-        return json_response({"endpoints": (await self._read(request))["endpoints"]})
-
     async def _read(self, request: Request) -> dict[str, Any]:
         require(self.keys, request, *READERS)
         return await self._shown(await self.teams.read())
@@ -139,8 +136,15 @@ class TeamRoutes:
     async def _shown(self, team: Team) -> dict[str, Any]:
         async with self.engine.connect() as connection:
             open_handoffs = await self.handoffs.open_counts(connection)
-            states = {state.name: state for state in await self.teams.endpoints(connection)}
+            states = {state.name: state for state in await self.endpoint_states.all(connection)}
         return team_json(team, open_handoffs=open_handoffs, states=states, now=self.clock())
+
+
+def _invalid(error: TeamInvalid) -> ProblemError:
+    mistakes = [
+        {"line": item.line, "column": item.column, "at": item.key, "message": item.message} for item in error.mistakes
+    ]
+    return ProblemError(422, "invalid_team", str(error), mistakes=mistakes)
 
 
 def _read_since(written: str) -> timedelta:

@@ -1,6 +1,5 @@
 """Setting the team: what a person declared becomes so, and what it leaves without an owner goes back to the queue."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ from services.router.domain.handoff import Step, Taken, allows, take
 from services.router.domain.team import Team
 from services.router.domain.team_diff import team_changes
 from services.router.domain.turn import settle
-from services.router.domain.webhook import SECRET_BYTES, write_secret
+from services.router.endpoint_keeping import EndpointKeeper
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore, without_secrets
@@ -37,6 +36,7 @@ class TeamSetter:
         teams: TeamStore,
         handoffs: HandoffStore,
         deliveries: DeliveryStore,
+        keeper: EndpointKeeper,
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
@@ -44,6 +44,7 @@ class TeamSetter:
         self._teams = teams
         self._handoffs = handoffs
         self._deliveries = deliveries
+        self._keeper = keeper
         self._clock = clock
         self._changed = changed
 
@@ -64,19 +65,7 @@ class TeamSetter:
         return TeamSet(team=team, new_secrets=new_secrets, returned=returned, changes=team_changes(current, stored))
 
     async def _save_endpoints(self, connection: AsyncConnection, declared: Team) -> dict[str, str]:
-        known = {state.name: state for state in await self._teams.endpoints(connection)}
-        kept: dict[str, str] = {}
-        new: dict[str, str] = {}
-        for endpoint in declared.endpoints:
-            state = known.get(endpoint.name)
-            if endpoint.secret:
-                kept[endpoint.name] = endpoint.secret
-            elif state and not state.removed:
-                kept[endpoint.name] = state.secret
-            else:
-                new[endpoint.name] = write_secret(secrets.token_bytes(SECRET_BYTES))
-        await self._teams.save_endpoints(connection, declared.endpoints, {**kept, **new})
-        gone = known.keys() - kept.keys() - new.keys()
+        new, gone = await self._keeper.save(connection, declared)
         await self._deliveries.end_for_endpoints(connection, gone, now=self._clock())
         return new
 

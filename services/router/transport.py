@@ -17,8 +17,12 @@ import httpx
 
 from services.router.domain.addresses import Network
 from services.router.guard import GuardedBackend, Resolve
+from services.router.timings import Timings
 
-ENDPOINT = "endpoint"  # extension of a request: whose connections it uses
+# Extensions of a request.
+ENDPOINT = "endpoint"  # whose connections it uses
+TLS = "tls"  # the TLS settings, when they are not everybody's
+TIMINGS = "timings"  # where its phases are written down
 ROUTE_AGE = timedelta(seconds=60)  # then a new connection asks the resolver, and the guard, again
 KEEP_ALIVE = timedelta(seconds=30)
 
@@ -35,6 +39,7 @@ class _Route:
     """The way to one endpoint, and the connections that are kept open to it."""
 
     origin: httpcore.Origin
+    tls: ssl.SSLContext
     opened: float
     idle: list[httpcore.AsyncHTTPConnection] = field(default_factory=list)
     closed: bool = False
@@ -72,7 +77,8 @@ class EndpointTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, allowed: Iterable[Network], tls: ssl.SSLContext, resolve: Resolve, body_bytes: int) -> None:
         """Open nothing yet. Of an answer's body no more than `body_bytes` is read."""
-        self._backend = GuardedBackend(allowed=allowed, resolve=resolve)
+        self._allowed = tuple(allowed)
+        self._resolve = resolve
         self._tls = tls
         self._body_bytes = body_bytes
         self._routes: dict[str, _Route] = {}
@@ -86,13 +92,15 @@ class EndpointTransport(httpx.AsyncBaseTransport):
             target=request.url.raw_path,
         )
         asked = httpcore.Request(request.method, url, headers=request.headers.raw, content=request.stream)
-        route = await self._route(request.extensions[ENDPOINT], url.origin)
+        tls = request.extensions.get(TLS) or self._tls
+        timings = request.extensions.get(TIMINGS) or Timings()
+        route = await self._route(request.extensions[ENDPOINT], url.origin, tls)
         try:
             while kept := await route.take():
                 # Lost before the answer began: the receiver had closed it meanwhile. That is not an attempt.
                 with suppress(*_LOST):
                     return await self._exchange(route, kept, asked)
-            return await self._exchange(route, self._connection(route), asked)
+            return await self._exchange(route, self._connection(route, timings), asked)
         except _FAILED as error:
             raise _as_httpx(error) from error
 
@@ -109,21 +117,21 @@ class EndpointTransport(httpx.AsyncBaseTransport):
             _, route = self._routes.popitem()
             await route.aclose()
 
-    async def _route(self, endpoint: str, origin: httpcore.Origin) -> _Route:
+    async def _route(self, endpoint: str, origin: httpcore.Origin, tls: ssl.SSLContext) -> _Route:
         route = self._routes.get(endpoint)
-        if route and route.origin == origin and not route.is_old():
+        if route and route.origin == origin and route.tls is tls and not route.is_old():
             return route
-        new = self._routes[endpoint] = _Route(origin=origin, opened=monotonic())
+        new = self._routes[endpoint] = _Route(origin=origin, tls=tls, opened=monotonic())
         if route:
             await route.aclose()
         return new
 
-    def _connection(self, route: _Route) -> httpcore.AsyncHTTPConnection:
+    def _connection(self, route: _Route, timings: Timings) -> httpcore.AsyncHTTPConnection:
         return httpcore.AsyncHTTPConnection(
             origin=route.origin,
-            ssl_context=self._tls,
+            ssl_context=route.tls,
             keepalive_expiry=KEEP_ALIVE.total_seconds(),
-            network_backend=self._backend,
+            network_backend=GuardedBackend(allowed=self._allowed, resolve=self._resolve, timings=timings),
         )
 
     async def _exchange(

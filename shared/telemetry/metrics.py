@@ -104,4 +104,7 @@ class Metrics:
         self.delivery_end_to_end_seconds = histogram(
             "delivery_end_to_end_seconds", "Time from a delivery's creation to its success."
         )
+        self.breakers_opened = counter(
+            "breakers_opened", "Times that an endpoint's breaker opened, or stayed open after an attempt.", "endpoint"
+        )
         self.deliveries_waiting = gauge("deliveries_waiting", "Deliveries due now or later.")

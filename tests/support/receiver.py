@@ -1,7 +1,11 @@
 """A receiver of webhooks that keeps what it got and misbehaves on demand: real sockets, on a free port."""
 
 import asyncio
+import gzip
 import json
+import socket
+import ssl
+import struct
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -121,6 +125,47 @@ async def floods(receiver: Receiver, writer: asyncio.StreamWriter) -> bool:
     return await _drip(receiver, writer, b"HTTP/1.1 200 OK\r\nx: y\r\n\r\n", b"f" * 65536, pause=0)
 
 
+async def resets(_: Receiver, writer: asyncio.StreamWriter) -> bool:
+    """Take the request and reset the connection."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    return False
+
+
+def says(answer: bytes) -> Behaviour:
+    """Answer with these bytes and hang up."""
+
+    async def say(_: Receiver, writer: asyncio.StreamWriter) -> bool:
+        writer.write(answer)
+        await writer.drain()
+        return False
+
+    return say
+
+
+def bomb(megabytes: int) -> Behaviour:
+    """Answer 200 with a small body that is huge once it is unpacked."""
+    packed = gzip.compress(bytes(megabytes * 1_000_000))
+    return answers(200, packed, content_encoding="gzip", content_type="application/json")
+
+
+async def endless_chunks(receiver: Receiver, writer: asyncio.StreamWriter) -> bool:
+    """Answer 200 with chunks without end, as fast as they are taken."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    return await _drip(receiver, writer, head, b"1000\r\n" + b"c" * 4096 + b"\r\n", pause=0)
+
+
+async def endless_headers(receiver: Receiver, writer: asyncio.StreamWriter) -> bool:
+    """Begin an answer whose headers have no end."""
+    return await _drip(receiver, writer, b"HTTP/1.1 200 OK\r\n", b"x-more: " + b"h" * 4096 + b"\r\n", pause=0)
+
+
+def storm(status: int = 429, **headers: str) -> Behaviour:
+    """Ask for time, every time."""
+    return answers(status, b"later", **headers)
+
+
 async def _drip(
     receiver: Receiver, writer: asyncio.StreamWriter, first: bytes, drop: bytes, *, pause: float = 0.05
 ) -> bool:
@@ -133,8 +178,8 @@ async def _drip(
 
 
 @asynccontextmanager
-async def open_receiver(port: int = 0) -> AsyncIterator[Receiver]:
-    """Listen on a free port of loopback, or on this one."""
+async def open_receiver(port: int = 0, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+    """Listen on a free port of loopback, or on this one; with TLS when told how."""
     receiver = Receiver()
     open_connections: set[asyncio.Task[None]] = set()
 
@@ -150,7 +195,7 @@ async def open_receiver(port: int = 0) -> AsyncIterator[Receiver]:
             open_connections.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port)
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

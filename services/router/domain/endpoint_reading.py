@@ -1,18 +1,37 @@
 """From an endpoint that people write to an endpoint, or to everything that is wrong with it at once."""
 
-import base64
-import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import yaml
 
 from services.router.domain.addresses import Network, is_allowed
+from services.router.domain.client_certificate import certificate_mistake, key_mistake
+from services.router.domain.custom_headers import MOST, name_mistake, value_mistake
+from services.router.domain.endpoint import ClientCertificate, Endpoint, EndpointEvent, OAuth2, Order, Signature
 from services.router.domain.endpoint_url import UrlRefused, literal_address, read_url
-from services.router.domain.team import Endpoint
+from services.router.domain.signing import secret_mistake
 from services.router.domain.team_name import read_name
 from shared.agreement.reading import Reader
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105  # what every secret begins with
+_OPTIONAL = (
+    "secret",
+    "pools",
+    "reps",
+    "enabled",
+    "signature",
+    "events",
+    "headers",
+    "oauth2",
+    "mtls",
+    "retries",
+    "rate",
+    "concurrency",
+    "order",
+)
+_MOST_RETRIES = 50
+_LONGEST_PAUSE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +43,33 @@ class EndpointReading:
 
     def endpoint(self, node: yaml.Node, key: str) -> Endpoint:
         """Read one endpoint."""
-        given = self.reader.mapping(
-            node, key, required=("name", "url"), optional=("secret", "pools", "reps", "enabled")
-        )
+        given = self.reader.mapping(node, key, required=("name", "url"), optional=_OPTIONAL)
+        reader = self.reader
+        signature = Signature.V1
+        if "signature" in given:
+            signature = reader.choice(given["signature"], f"{key}.signature", Signature)
+        headers = self._headers(given.get("headers"), f"{key}.headers")
+        oauth2 = self._oauth2(given.get("oauth2"), f"{key}.oauth2")
+        if oauth2 and any(name.lower() == "authorization" for name in headers):
+            reader.wrong(given["headers"], f"{key}.headers", "expected no Authorization besides oauth2, which sets it")
         return Endpoint(
-            name=read_name(self.reader, given.get("name"), f"{key}.name"),
+            name=read_name(reader, given.get("name"), f"{key}.name"),
             url=self._url(given.get("url"), f"{key}.url"),
             pools=self._texts(given.get("pools"), f"{key}.pools"),
             reps=self._texts(given.get("reps"), f"{key}.reps"),
-            enabled="enabled" not in given or self.reader.flag(given["enabled"], f"{key}.enabled"),
-            secret=self._secret(given.get("secret"), f"{key}.secret"),
+            enabled="enabled" not in given or reader.flag(given["enabled"], f"{key}.enabled"),
+            secret=self._secret(given.get("secret"), f"{key}.secret", signature),
+            signature=signature,
+            events=self._events(given.get("events"), f"{key}.events"),
+            headers=headers,
+            oauth2=oauth2,
+            mtls=self._mtls(given.get("mtls"), f"{key}.mtls"),
+            retries=self._retries(given.get("retries"), f"{key}.retries"),
+            rate=reader.number(given["rate"], f"{key}.rate", least=0.01, most=10_000) if "rate" in given else None,
+            concurrency=reader.integer(given["concurrency"], f"{key}.concurrency", least=1)
+            if "concurrency" in given
+            else None,
+            order=reader.choice(given["order"], f"{key}.order", Order) if "order" in given else Order.NONE,
         )
 
     def _url(self, node: yaml.Node | None, key: str) -> str:
@@ -54,17 +90,83 @@ class EndpointReading:
             )
         return written
 
-    def _secret(self, node: yaml.Node | None, key: str) -> str | None:
+    def _secret(self, node: yaml.Node | None, key: str, signature: Signature) -> str | None:
         if node is None:
             return None
         secret = self.reader.text(node, key)
-        try:
-            decoded = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            decoded = b""
-        if not secret.startswith(_SECRET_PREFIX) or not 24 <= len(decoded) <= 64:
-            self.reader.wrong(node, key, "expected whsec_ and 24 to 64 bytes in base64; leave it out to be given one")
+        if mistake := secret_mistake(secret, signature):
+            self.reader.wrong(node, key, mistake)
         return secret
+
+    def _events(self, node: yaml.Node | None, key: str) -> tuple[EndpointEvent, ...]:
+        if node is None:
+            return (EndpointEvent.LEAD_READY,)
+        events = dict.fromkeys(self.reader.choice(item, at, EndpointEvent) for item, at in self.reader.items(node, key))
+        if not events:
+            self.reader.wrong(node, key, f"expected at least one of: {', '.join(EndpointEvent)}")
+        return tuple(events)
+
+    def _headers(self, node: yaml.Node | None, key: str) -> Mapping[str, str | None]:
+        headers: dict[str, str | None] = {}
+        names: set[str] = set()
+        for name, value, at in self.reader.entries(node, key):
+            written = str(name.value)
+            if mistake := name_mistake(written):
+                self.reader.wrong(name, at, mistake)
+            if written.lower() in names:
+                self.reader.wrong(name, at, f"expected {written} once, in whatever case")
+            names.add(written.lower())
+            kept = isinstance(value, yaml.ScalarNode) and not value.style and value.value in {"", "null", "~"}
+            text = None if kept else self.reader.text(value, at)
+            if text and (mistake := value_mistake(text)):
+                self.reader.wrong(value, at, mistake)
+            headers[written] = text
+        if node is not None and len(headers) > MOST:
+            self.reader.wrong(node, key, f"expected at most {MOST} headers")
+        return headers
+
+    def _oauth2(self, node: yaml.Node | None, key: str) -> OAuth2 | None:
+        if node is None:
+            return None
+        given = self.reader.mapping(
+            node, key, required=("token_url", "client_id"), optional=("client_secret", "scope", "audience")
+        )
+        url = self._url(given.get("token_url"), f"{key}.token_url")
+        if url.startswith("http:") and literal_address(read_url(url)) is None:
+            self.reader.wrong(given["token_url"], f"{key}.token_url", "expected https: a secret goes there")
+        texts = {
+            name: self.reader.text(given[name], f"{key}.{name}")
+            for name in ("client_secret", "scope", "audience")
+            if name in given
+        }
+        return OAuth2(
+            token_url=url,
+            client_id=self.reader.text(given.get("client_id"), f"{key}.client_id"),
+            client_secret=texts.get("client_secret"),
+            scope=texts.get("scope", ""),
+            audience=texts.get("audience", ""),
+        )
+
+    def _mtls(self, node: yaml.Node | None, key: str) -> ClientCertificate | None:
+        if node is None:
+            return None
+        given = self.reader.mapping(node, key, required=("certificate",), optional=("key",))
+        certificate = self.reader.text(given.get("certificate"), f"{key}.certificate")
+        private = self.reader.text(given["key"], f"{key}.key") if "key" in given else None
+        if certificate:
+            if mistake := certificate_mistake(certificate):
+                self.reader.wrong(given["certificate"], f"{key}.certificate", mistake)
+            elif private and (mistake := key_mistake(certificate, private)):
+                self.reader.wrong(given["key"], f"{key}.key", mistake)
+        return ClientCertificate(certificate=certificate, key=private)
+
+    def _retries(self, node: yaml.Node | None, key: str) -> tuple[timedelta, ...] | None:
+        if node is None:
+            return None
+        pauses = tuple(self.reader.duration(item, at, most=_LONGEST_PAUSE) for item, at in self.reader.items(node, key))
+        if len(pauses) > _MOST_RETRIES:
+            self.reader.wrong(node, key, f"expected at most {_MOST_RETRIES} pauses")
+        return pauses
 
     def _texts(self, node: yaml.Node | None, key: str) -> tuple[str, ...]:
         return tuple(self.reader.text(item, at) for item, at in self.reader.items(node, key))

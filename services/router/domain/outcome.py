@@ -1,9 +1,11 @@
 """What one attempt came to, and what follows from it."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
+from services.router.domain.breaker import Sign
 from services.router.domain.retry import RetryPolicy, asked_pause, next_attempt
 
 
@@ -14,7 +16,7 @@ class Outcome(StrEnum):
     REDIRECTED = "redirected"  # 3xx: never followed
     REFUSED = "refused"  # other 4xx
     GONE = "gone"  # 410: the receiver wants nothing more at this URL
-    THROTTLED = "throttled"  # 429, 503: the receiver asks for time
+    THROTTLED = "throttled"  # 429, or another with Retry-After: the receiver asks for time
     SERVER_ERROR = "server_error"  # 5xx
     TIMED_OUT = "timed_out"  # the deadline passed before the answer was complete
     UNREACHABLE = "unreachable"  # no connection
@@ -22,10 +24,21 @@ class Outcome(StrEnum):
     TLS_FAILED = "tls_failed"
     NAME_UNRESOLVED = "name_unresolved"
     ADDRESS_REFUSED = "address_refused"  # the address is not one that anybody may be made to call
+    NOT_AUTHORISED = "not_authorised"  # no token was to be had
+    MISCONFIGURED = "misconfigured"  # the attempt could not be built; the reason says what to mend
 
 
 # Nothing was sent: no connection came about. After any other outcome the receiver may have the message.
-NEVER_ARRIVED = frozenset({Outcome.UNREACHABLE, Outcome.TLS_FAILED, Outcome.NAME_UNRESOLVED, Outcome.ADDRESS_REFUSED})
+NEVER_ARRIVED = frozenset(
+    {
+        Outcome.UNREACHABLE,
+        Outcome.TLS_FAILED,
+        Outcome.NAME_UNRESOLVED,
+        Outcome.ADDRESS_REFUSED,
+        Outcome.NOT_AUTHORISED,
+        Outcome.MISCONFIGURED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +51,26 @@ class Reply:
     excerpt: bytes = b""  # of the body
     retry_after: str | None = None
     peer: str = ""  # address that answered
+    phases: Mapping[str, float] = field(default_factory=dict)  # milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What follows from an attempt.
 
-    `next_attempt` is None when there is no other. `pause_endpoint` holds back everything for the endpoint until then.
+    `failures` are those in a row, as far as they count. `next_attempt` is None when there is no other.
+    `pause_endpoint` holds back everything for the endpoint until then.
     """
 
     delivered: bool
+    failures: int
     next_attempt: datetime | None
     pause_endpoint: datetime | None = None
     disable_endpoint: bool = False
 
 
-def outcome_of(status: int) -> Outcome:
-    """Classify an HTTP status."""
+def outcome_of(status: int, *, asks_for_time: bool = False) -> Outcome:
+    """Classify an HTTP status, and whether a Retry-After came with it."""
     match status:
         case _ if 200 <= status < 300:
             return Outcome.DELIVERED
@@ -62,28 +78,51 @@ def outcome_of(status: int) -> Outcome:
             return Outcome.REDIRECTED
         case 410:
             return Outcome.GONE
-        case 429 | 503:
+        case 429:
             return Outcome.THROTTLED
         case _ if 400 <= status < 500:
             return Outcome.REFUSED
         case _ if 500 <= status < 600:
-            return Outcome.SERVER_ERROR
+            return Outcome.THROTTLED if asks_for_time else Outcome.SERVER_ERROR
         case _:
             return Outcome.BROKEN
 
 
-def judge(reply: Reply, policy: RetryPolicy, *, failures: int, chance: float, now: datetime) -> Verdict:
-    """Decide what follows. `failures` counts this attempt, if it failed, and those before it in a row."""
+def sign_of(outcome: Outcome) -> Sign:
+    """Return what the outcome says about the endpoint."""
+    match outcome:
+        case Outcome.DELIVERED:
+            return Sign.WELL
+        case Outcome.THROTTLED | Outcome.GONE:
+            return Sign.NEITHER
+        case _:
+            return Sign.FAILED
+
+
+def judge(
+    reply: Reply, policy: RetryPolicy, *, failures: int, chance: float, now: datetime, since: datetime
+) -> Verdict:
+    """Decide what follows. `failures` are those in a row before this attempt; the delivery waits `since` then.
+
+    A receiver that asks for time gets it, for everything, and it costs no attempt; unless it has put the delivery off
+    for longer than the policy suffers.
+    """
     if reply.outcome is Outcome.DELIVERED:
-        return Verdict(delivered=True, next_attempt=None)
+        return Verdict(delivered=True, failures=0, next_attempt=None)
     if reply.outcome is Outcome.GONE:
         # The delivery waits with the disabled endpoint and goes out when somebody enables it again.
-        return Verdict(delivered=False, next_attempt=now, disable_endpoint=True)
-    scheduled = next_attempt(policy, failures=failures, chance=chance, now=now)
+        return Verdict(delivered=False, failures=failures, next_attempt=now, disable_endpoint=True)
     if reply.outcome is not Outcome.THROTTLED:
-        return Verdict(delivered=False, next_attempt=scheduled)
+        scheduled = next_attempt(policy, failures=failures + 1, chance=chance, now=now)
+        return Verdict(delivered=False, failures=failures + 1, next_attempt=scheduled)
     asked = asked_pause(reply.retry_after, now=now, patience=policy.patience)
-    pause = now + asked if asked > timedelta() else None
-    if scheduled is not None and pause is not None:
-        scheduled = max(scheduled, pause)
-    return Verdict(delivered=False, next_attempt=scheduled, pause_endpoint=pause)
+    pause = now + (asked or min(policy.unasked_pause * (1 + policy.jitter * chance), policy.patience))
+    if pause - since <= policy.longest_deferral:
+        return Verdict(delivered=False, failures=failures, next_attempt=pause, pause_endpoint=pause)
+    scheduled = next_attempt(policy, failures=failures + 1, chance=chance, now=now)
+    return Verdict(
+        delivered=False,
+        failures=failures + 1,
+        next_attempt=scheduled and max(scheduled, pause),
+        pause_endpoint=pause,
+    )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -14,12 +14,19 @@ class RetryPolicy:
     """The pauses between attempts; after the last of them a delivery is dead.
 
     `jitter` is the fraction of a pause that chance may add, so that what failed together does not return together.
-    `patience` is the longest pause that a receiver's Retry-After can ask for.
+    `patience` is the longest pause that a receiver's Retry-After can ask for, `unasked_pause` what a 429 without one
+    gets. Being put off costs no attempt until it has gone on for `longest_deferral`.
     """
 
     pauses: tuple[timedelta, ...]
     jitter: float
     patience: timedelta
+    unasked_pause: timedelta = timedelta(seconds=5)
+    longest_deferral: timedelta = timedelta(days=3)
+
+    def with_pauses(self, pauses: tuple[timedelta, ...] | None) -> "RetryPolicy":
+        """Return the policy of an endpoint that has pauses of its own."""
+        return self if pauses is None else replace(self, pauses=pauses)
 
 
 def next_attempt(policy: RetryPolicy, *, failures: int, chance: float, now: datetime) -> datetime | None:

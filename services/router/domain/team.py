@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
+from services.router.domain.endpoint import Endpoint
 from shared.agreement.model import Condition
 from shared.business_calendar import BusinessCalendar
 
@@ -84,22 +85,6 @@ class Rule:
     owner: Owner | None = None
     hold: Hold | None = None
     unavailable: Unavailable = Unavailable.WAIT
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where webhooks go. Serves the pools and reps that it names; naming none, it serves everybody."""
-
-    name: str
-    url: str
-    pools: tuple[str, ...] = ()
-    reps: tuple[str, ...] = ()
-    enabled: bool = True
-    secret: str | None = None  # None: keep the one there is, or make one
-
-    def serves(self, *, pool: str, rep: str) -> bool:
-        """Tell whether a handoff of this pool, given to this rep, is sent here."""
-        return not (self.pools or self.reps) or pool in self.pools or rep in self.reps
 
 
 @dataclass(frozen=True, slots=True)

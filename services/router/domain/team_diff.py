@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team
+from services.router.domain.endpoint import Endpoint
+from services.router.domain.team import Member, Pool, Rep, Rule, Team
 from services.router.domain.team_writing import write_hours, write_rule
 
 

@@ -1,6 +1,5 @@
 """The message that a receiver gets: a Standard Webhooks envelope, rendered once and signed anew for each attempt."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from standardwebhooks import Webhook
 
 from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.brief import Brief
@@ -23,14 +21,13 @@ LEAD_READY = "lead.sales_ready"
 REASSIGNED = "handoff.reassigned"
 ESCALATED = "handoff.escalated"
 EXPIRED = "handoff.expired"
+ENDPOINT_TEST = "endpoint.test"
 
 # The state of the handoff that each message tells of.
 STATES: Mapping[str, State] = MappingProxyType(
     {LEAD_READY: State.ASSIGNED, REASSIGNED: State.REASSIGNED, ESCALATED: State.ESCALATED}
 )
 USER_AGENT = "Tandem-Webhooks/1"
-
-SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +110,15 @@ def answer_urls(ready: HandoffReady, *, public_url: str) -> dict[str, Any]:
     return {"accept": f"{base}/accept", "reject": f"{base}/reject", "reject_reasons": ready.reject_reasons}
 
 
-def sign(message: Message, *, secret: str, at: datetime) -> dict[str, str]:
-    """Return the headers that identify and sign one attempt. Raises ValueError for a secret that is not base64."""
-    signature = Webhook(secret).sign(message.id, at, message.body.decode())
-    return {
-        "webhook-id": message.id,
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signature,
-    }
-
-
-def write_secret(random: bytes) -> str:
-    """Write random bytes as a secret."""
-    assert len(random) == SECRET_BYTES, f"a secret takes {SECRET_BYTES} bytes"
-    return f"whsec_{base64.b64encode(random).decode()}"
-
-
-def attempt_headers(message: Message, *, secret: str, at: datetime, traceparent: str | None) -> dict[str, str]:
+def attempt_headers(message: Message, *, signature: str, at: datetime, traceparent: str | None) -> dict[str, str]:
     """Return all headers of one attempt but those of the connection."""
     return {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
         # A compressed answer could be small to read and huge to keep.
         "accept-encoding": "identity",
-        **sign(message, secret=secret, at=at),
+        "webhook-id": message.id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
         **({"traceparent": traceparent} if traceparent else {}),
     }

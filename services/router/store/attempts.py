@@ -20,8 +20,9 @@ FINISH = text(
     """
     WITH result AS (
         SELECT * FROM unnest(:ids, :leases, :states, :failures, :started, :durations, :outcomes, :statuses, :errors,
-                             :responses, :peers, :nexts)
-            AS r(id, lease_id, state, failures, started_at, duration_ms, outcome, status, error, response, peer, next)
+                             :responses, :peers, :nexts, :phases, :headers)
+            AS r(id, lease_id, state, failures, started_at, duration_ms, outcome, status, error, response, peer, next,
+                 phases, request_headers)
     ), ended AS (
         UPDATE router.delivery d SET
             state = CASE WHEN r.state = 'pending' AND d.cancelled THEN 'cancelled' ELSE r.state END,
@@ -30,13 +31,17 @@ FINISH = text(
             ended_at = CASE WHEN r.state = 'pending' THEN NULL ELSE CAST(:now AS timestamptz) END
         FROM result r WHERE d.id = r.id AND d.state = 'sending' AND d.lease_id = r.lease_id
         RETURNING d.id, d.attempts, r.started_at, r.duration_ms, r.outcome, r.status, r.peer, r.next,
+                  r.phases, r.request_headers,
                   -- What a receiver says about an erased contact is not kept either.
                   CASE WHEN d.body = '' THEN '' ELSE r.error END AS error,
                   CASE WHEN d.body = '' THEN '' ELSE r.response END AS response
     )
     INSERT INTO router.attempt
-        (delivery_id, number, started_at, duration_ms, outcome, status, error, response, peer, next_attempt_at)
-    SELECT id, attempts, started_at, duration_ms, outcome, status, error, response, peer, next FROM ended
+        (delivery_id, number, started_at, duration_ms, outcome, status, error, response, peer, next_attempt_at,
+         phases, request_headers)
+    SELECT id, attempts, started_at, duration_ms, outcome, status, error, response, peer, next,
+           CAST(phases AS jsonb), CAST(request_headers AS jsonb)
+    FROM ended
     RETURNING delivery_id
     """
 ).bindparams(
@@ -52,6 +57,8 @@ FINISH = text(
     bindparam("responses", type_=ARRAY(Text)),
     bindparam("peers", type_=ARRAY(Text)),
     bindparam("nexts", type_=ARRAY(_Instant)),
+    bindparam("phases", type_=ARRAY(Text)),
+    bindparam("headers", type_=ARRAY(Text)),
     bindparam("now", type_=_Instant),
 )
 
@@ -71,6 +78,8 @@ class Finished:
     response: str
     peer: str
     next_attempt: datetime | None
+    phases: str = "{}"  # JSON, milliseconds
+    request_headers: str = "{}"  # JSON, redacted
 
 
 class AttemptStore:
@@ -96,6 +105,8 @@ class AttemptStore:
                 "responses": [result.response for result in results],
                 "peers": [result.peer for result in results],
                 "nexts": [result.next_attempt for result in results],
+                "phases": [result.phases for result in results],
+                "headers": [result.request_headers for result in results],
                 "now": now,
             },
         )

@@ -4,14 +4,16 @@ Claims are per endpoint, so that a slow or disabled endpoint with a long backlog
 deliveries due later cost a claim nothing. A lease that runs out is taken back, and whoever held it can end nothing.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Integer, Text, Uuid, bindparam, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ARRAY, DateTime, Integer, Text, Uuid, bindparam, func, literal_column, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.router.domain.allowance import Limits, allowance, paid_at
 from services.router.store import tables
 
 _delivery = tables.delivery.c
@@ -21,35 +23,73 @@ RECLAIM_BATCH = 1000
 
 _AFTER_LEASE = text("CASE WHEN cancelled THEN 'cancelled' ELSE 'pending' END")
 
+# Those that a claim must not raid together with another: their limits hold for all processes at once. Two claims at the
+# same time never have the same one; who comes second leaves it to the first.
+_HELD = text(
+    """
+    SELECT name, rate, rate_at, concurrency, open_until IS NOT NULL AS probing FROM router.endpoint
+    WHERE (rate IS NOT NULL OR concurrency IS NOT NULL OR open_until IS NOT NULL)
+      AND enabled AND NOT removed AND disabled_at IS NULL
+      AND (paused_until IS NULL OR paused_until <= :now) AND (open_until IS NULL OR open_until <= :now)
+    FOR NO KEY UPDATE SKIP LOCKED
+    """
+).bindparams(bindparam("now", type_=_Instant))
+
+_SENDING = (
+    select(_delivery.endpoint, func.count().label("sending"))
+    .where(
+        _delivery.state == literal_column("'sending'"),  # in the text, as the partial index has it
+        _delivery.endpoint == func.any(bindparam("names", type_=ARRAY(Text))),
+    )
+    .group_by(_delivery.endpoint)
+)
+
 CLAIM = text(
     """
     WITH open AS (
-        SELECT e.name, e.url, e.secret, least(coalesce(b.slots, :each), :total) AS slots
-        FROM router.endpoint e LEFT JOIN unnest(:names, :slots) AS b(name, slots) ON b.name = e.name
+        SELECT e.name, e.revision, e.ordered, e.failures > 0 OR e.open_until IS NOT NULL AS failing,
+               least(coalesce(b.slots, :each), :total) AS slots,
+               CASE WHEN e.ordered THEN '-infinity' ELSE coalesce(b.floor, '-infinity') END AS floor
+        FROM router.endpoint e LEFT JOIN unnest(:names, :slots, :floors) AS b(name, slots, floor) ON b.name = e.name
         WHERE e.enabled AND NOT e.removed AND e.disabled_at IS NULL
           AND (e.paused_until IS NULL OR e.paused_until <= :now)
+          AND (e.rate IS NULL AND e.concurrency IS NULL AND e.open_until IS NULL OR e.name = ANY(:held))
+          AND coalesce(b.slots, :each) > 0
         ORDER BY random()
     ), due AS (
-        SELECT d.id, open.url, open.secret
+        SELECT d.id, open.revision, open.failing
         FROM open CROSS JOIN LATERAL (
-            SELECT id FROM router.delivery
-            WHERE endpoint = open.name AND state = 'pending' AND due_at <= :now
+            SELECT id FROM router.delivery waiting
+            WHERE endpoint = open.name AND state = 'pending' AND due_at <= :now AND due_at >= open.floor
+              AND (NOT open.ordered OR NOT EXISTS (
+                SELECT FROM router.delivery earlier
+                WHERE earlier.contact_id = waiting.contact_id AND earlier.endpoint = waiting.endpoint
+                  AND earlier.state IN ('pending', 'sending')
+                  AND (earlier.created_at, earlier.id) < (waiting.created_at, waiting.id)))
             ORDER BY due_at, id LIMIT open.slots FOR UPDATE SKIP LOCKED
         ) d
         LIMIT :total
     )
     UPDATE router.delivery d SET state = 'sending', lease_id = :lease_id, lease_until = :lease_until
     FROM due WHERE d.id = due.id
-    RETURNING d.id, d.message_id, d.endpoint, due.url, due.secret, d.body, d.traceparent, d.failures, d.created_at
+    RETURNING d.id, d.message_id, d.endpoint, due.revision, due.failing, d.body, d.traceparent, d.failures,
+              d.attempts, d.created_at, coalesce(d.released_at, d.created_at) AS since, d.due_at, d.handoff_id,
+              d.contact_id
     """
 ).bindparams(
     bindparam("names", type_=ARRAY(Text)),
     bindparam("slots", type_=ARRAY(Integer)),
+    bindparam("floors", type_=ARRAY(_Instant)),
+    bindparam("held", type_=ARRAY(Text)),
     bindparam("each", type_=Integer),
     bindparam("total", type_=Integer),
     bindparam("now", type_=_Instant),
     bindparam("lease_until", type_=_Instant),
     bindparam("lease_id", type_=Uuid),
+)
+
+_SPEND = text("UPDATE router.endpoint SET rate_at = :rate_at, open_until = :open_until WHERE name = :name").bindparams(
+    bindparam("rate_at", type_=_Instant), bindparam("open_until", type_=_Instant)
 )
 
 
@@ -61,12 +101,26 @@ class Claimed:
     lease_id: UUID
     message_id: str
     endpoint: str
-    url: str
-    secret: str
+    revision: int  # of the endpoint
+    failing: bool  # the endpoint has failed since its last success
+    probe: bool  # the only one that goes to an endpoint whose breaker is open
     body: bytes
     traceparent: str | None
     failures: int
+    attempts: int
     created_at: datetime
+    since: datetime  # when it was made or last replayed
+    due_at: datetime
+    handoff_id: UUID | None
+    contact_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a process takes of an endpoint."""
+
+    slots: int
+    floor: datetime | None = None  # nothing that was due before; None: look at everything
 
 
 class ClaimStore:
@@ -78,20 +132,27 @@ class ClaimStore:
     async def claim(
         self,
         *,
-        slots: Mapping[str, int],
+        rooms: Mapping[str, Room],
         each: int,
         total: int,
         lease_id: UUID,
         lease_until: datetime,
         now: datetime,
     ) -> list[Claimed]:
-        """Lease what is due: at most `total`, and of an endpoint at most its `slots`, or `each` if it is not listed."""
+        """Lease what is due: at most `total`, and of an endpoint at most its room, or `each` if it is not listed."""
         async with self._engine.begin() as connection:
+            held = await self._held(connection, now=now)
+            allowed = {name: allowance(limits, now=now) for name, limits in held.items()}
+            slots = {name: room.slots for name, room in rooms.items()}
+            slots |= {name: min(slots.get(name, each), most) for name, most in allowed.items()}
+            floors = [rooms[name].floor if name in rooms else None for name in slots]
             rows = await connection.execute(
                 CLAIM,
                 {
                     "names": list(slots),
                     "slots": list(slots.values()),
+                    "floors": floors,
+                    "held": list(held),
                     "each": each,
                     "total": total,
                     "now": now,
@@ -99,21 +160,74 @@ class ClaimStore:
                     "lease_until": lease_until,
                 },
             )
-            return [
+            claimed = [
                 Claimed(
                     id=row.id,
                     lease_id=lease_id,
                     message_id=row.message_id,
                     endpoint=row.endpoint,
-                    url=row.url,
-                    secret=row.secret,
+                    revision=row.revision,
+                    failing=row.failing,
+                    probe=row.endpoint in held and held[row.endpoint].probing,
                     body=row.body,
                     traceparent=row.traceparent,
                     failures=row.failures,
+                    attempts=row.attempts,
                     created_at=row.created_at,
+                    since=row.since,
+                    due_at=row.due_at,
+                    handoff_id=row.handoff_id,
+                    contact_id=row.contact_id,
                 )
                 for row in rows
             ]
+            given = Counter(delivery.endpoint for delivery in claimed)
+            for name, limits in held.items():
+                if given[name] and (limits.probing or limits.rate is not None):
+                    await connection.execute(
+                        _SPEND,
+                        {
+                            "name": name,
+                            "rate_at": paid_at(limits, given=given[name], now=now),
+                            # Whoever looks may die: then somebody else looks when its lease is over.
+                            "open_until": lease_until if limits.probing else None,
+                        },
+                    )
+            return claimed
+
+    async def _held(self, connection: AsyncConnection, *, now: datetime) -> dict[str, Limits]:
+        """Lock the endpoints whose limits all processes share, as far as nobody else has, and return the limits."""
+        rows = (await connection.execute(_HELD, {"now": now})).all()
+        crowded = [row.name for row in rows if row.concurrency is not None]
+        sending: dict[str, int] = {}
+        if crowded:
+            # A statement of its own: it sees what was claimed before the locks were ours.
+            sending = {row.endpoint: row.sending for row in await connection.execute(_SENDING, {"names": crowded})}
+        return {
+            row.name: Limits(
+                rate=row.rate,
+                rate_at=row.rate_at,
+                concurrency=row.concurrency,
+                sending=sending.get(row.name, 0),
+                probing=row.probing,
+            )
+            for row in rows
+        }
+
+    async def renew(self, claimed: Sequence[Claimed], *, until: datetime) -> set[UUID]:
+        """Keep what is still ours for longer, and return what is."""
+        async with self._engine.begin() as connection:
+            rows = await connection.execute(
+                update(tables.delivery)
+                .where(
+                    _delivery.id.in_([delivery.id for delivery in claimed]),
+                    _delivery.lease_id.in_({delivery.lease_id for delivery in claimed}),
+                    _delivery.state == "sending",
+                )
+                .values(lease_until=until)
+                .returning(_delivery.id)
+            )
+            return set(rows.scalars())
 
     async def release(self, claimed: Sequence[Claimed]) -> None:
         """Give back what was leased but not sent."""

@@ -10,13 +10,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, exists, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, case, exists, func, literal_column, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.router.domain.replay import REPLAYABLE, DeliveryState, Wanted
 from services.router.store import tables
 
 _delivery = tables.delivery.c
+
+CHANNEL = "tandem_deliveries"  # told once for a batch of new deliveries
+
+_RING = text(f"NOTIFY {CHANNEL}")
 
 _CREATE = insert(tables.delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint"])
 
@@ -28,8 +33,8 @@ class NewDelivery:
     id: UUID
     message_id: str
     endpoint: str
-    handoff_id: UUID | None  # None: it tells of an erasure
-    contact_id: UUID
+    handoff_id: UUID | None  # None: it tells of an erasure, or of an endpoint
+    contact_id: UUID | None  # None: it tells of an endpoint
     body: bytes
     traceparent: str | None = None
     not_before: datetime | None = None  # None: due at once
@@ -62,6 +67,7 @@ class DeliveryStore:
                     for delivery in deliveries
                 ],
             )
+            await connection.execute(_RING)  # heard when the transaction commits
 
     async def cancel(self, connection: AsyncConnection, handoffs: Sequence[UUID]) -> None:
         """Send nothing more about the handoffs. An attempt under way may still succeed; it is the last."""
@@ -85,30 +91,65 @@ class DeliveryStore:
             .values(state="dead", ended_at=now)
         )
 
-    async def replay(self, ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
+    async def replay(
+        self, ids: Sequence[UUID], *, now: datetime, connection: AsyncConnection | None = None
+    ) -> list[UUID]:
         """Make deliveries due now, with a fresh schedule, and return which.
 
         Left alone are those under way, those cancelled, and those about contacts who want to be left alone or were
         erased.
         """
+        if connection is None:
+            async with self._engine.begin() as own:
+                return await self.replay(ids, now=now, connection=own)
         opted_out = exists().where(
             tables.opted_out.c.contact_id == _delivery.contact_id,
             tables.handoff.c.id == _delivery.handoff_id,
             tables.handoff.c.decided_at <= tables.opted_out.c.at,
         )
-        async with self._engine.begin() as connection:
-            rows = await connection.execute(
-                update(tables.delivery)
-                .where(
-                    _delivery.id.in_(list(ids)),
-                    _delivery.state.in_(["dead", "delivered", "pending"]),
-                    ~opted_out,
-                    _delivery.body != b"",
-                )
-                .values(state="pending", due_at=now, failures=0, ended_at=None)
-                .returning(_delivery.id)
+        rows = await connection.execute(
+            update(tables.delivery)
+            .where(
+                _delivery.id.in_(list(ids)),
+                _delivery.state.in_(list(REPLAYABLE)),
+                ~opted_out,
+                _delivery.body != b"",
             )
-            return list(rows.scalars())
+            .values(state="pending", due_at=now, failures=0, ended_at=None, released_at=now)
+            .returning(_delivery.id)
+        )
+        return list(rows.scalars())
+
+    async def count(self, wanted: Wanted, *, until: datetime) -> int:
+        """Return how many deliveries there are of those wanted, made until then."""
+        counted = select(func.count()).select_from(tables.delivery).where(*_are(wanted), _delivery.created_at <= until)
+        async with self._engine.connect() as connection:
+            return int(await connection.scalar(counted) or 0)
+
+    async def after(
+        self,
+        connection: AsyncConnection,
+        wanted: Wanted,
+        place: tuple[datetime, UUID] | None,
+        *,
+        until: datetime,
+        limit: int,
+    ) -> list[tuple[datetime, UUID]]:
+        """Return the next of those wanted that were made until then, oldest first."""
+        statement = (
+            select(_delivery.created_at, _delivery.id)
+            .where(*_are(wanted), _delivery.created_at <= until)
+            .order_by(_delivery.created_at, _delivery.id)
+            .limit(limit)
+        )
+        if place:
+            statement = statement.where(tuple_(_delivery.created_at, _delivery.id) > tuple_(*place))
+        return [(row.created_at, row.id) for row in await connection.execute(statement)]
+
+    async def find(self, delivery_id: UUID) -> Row[Any] | None:
+        """Return a delivery."""
+        found = await self._rows(_columns().where(_delivery.id == delivery_id))
+        return found[0] if found else None
 
     async def waiting(self) -> int:
         """Return how many deliveries are due now or later."""
@@ -124,20 +165,10 @@ class DeliveryStore:
             _columns().where(_delivery.handoff_id == handoff_id).order_by(_delivery.created_at, _delivery.id)
         )
 
-    async def page(
-        self,
-        *,
-        states: Sequence[str],
-        endpoint: str | None,
-        before: tuple[datetime, UUID] | None,
-        limit: int,
-    ) -> list[Row[Any]]:
-        """Return deliveries, newest first, those before the cursor."""
-        statement = _columns().order_by(_delivery.created_at.desc(), _delivery.id.desc()).limit(limit)
-        if states:
-            statement = statement.where(_delivery.state.in_(list(states)))
-        if endpoint:
-            statement = statement.where(_delivery.endpoint == endpoint)
+    async def page(self, wanted: Wanted, *, before: tuple[datetime, UUID] | None, limit: int) -> list[Row[Any]]:
+        """Return the deliveries that are wanted, newest first, those before the cursor."""
+        statement = _columns().where(*_are(wanted))
+        statement = statement.order_by(_delivery.created_at.desc(), _delivery.id.desc()).limit(limit)
         if before:
             statement = statement.where(tuple_(_delivery.created_at, _delivery.id) < tuple_(*before))
         return await self._rows(statement)
@@ -145,6 +176,29 @@ class DeliveryStore:
     async def _rows(self, statement: Any) -> list[Row[Any]]:
         async with self._engine.connect() as connection:
             return list(await connection.execute(statement))
+
+
+def _are(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """Return the conditions; a single state stands in the text, as the partial indexes have it."""
+    conditions: list[ColumnElement[bool]] = []
+    match wanted.state:
+        case []:
+            pass
+        case [state]:
+            conditions.append(_delivery.state == literal_column(f"'{DeliveryState(state)}'"))
+        case states:
+            conditions.append(_delivery.state.in_(list(states)))
+    if wanted.endpoint is not None:
+        conditions.append(_delivery.endpoint == wanted.endpoint)
+    if wanted.outcome is not None:
+        conditions.append(_delivery.last_outcome == wanted.outcome)
+    if wanted.handoff is not None:
+        conditions.append(_delivery.handoff_id == wanted.handoff)
+    if wanted.created_from is not None:
+        conditions.append(_delivery.created_at >= wanted.created_from)
+    if wanted.created_before is not None:
+        conditions.append(_delivery.created_at < wanted.created_before)
+    return conditions
 
 
 def _columns() -> Any:

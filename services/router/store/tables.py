@@ -46,11 +46,25 @@ endpoint = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("url", Text, nullable=False),
-    Column("secret", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # sealed; as it is while there is no key to seal it with
     Column("enabled", Boolean, nullable=False),  # as the team says
     Column("removed", Boolean, nullable=False, server_default=false()),
-    Column("disabled_at", DateTime(timezone=True)),  # by the receiver's 410; a new team clears it
+    Column("disabled_at", DateTime(timezone=True)),
     Column("paused_until", DateTime(timezone=True)),  # by the receiver's Retry-After
+    Column("revision", Integer, nullable=False, server_default=text("0")),  # grows whenever an attempt would differ
+    Column("options", JSONB, nullable=False, server_default=text("'{}'")),  # the endpoint without its secrets
+    Column("retired", JSONB, nullable=False, server_default=text("'[]'")),  # secrets, sealed, and until when they sign
+    Column("private", Text),  # sealed: what the options need and nobody is shown
+    Column("public_key", Text),
+    Column("rate", Float),
+    Column("rate_at", DateTime(timezone=True)),  # when everything given so far is paid for
+    Column("concurrency", Integer),
+    Column("ordered", Boolean, nullable=False, server_default=false()),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("failing_since", DateTime(timezone=True)),
+    Column("opens", Integer, nullable=False, server_default=text("0")),  # of the breaker, in a row
+    Column("open_until", DateTime(timezone=True)),
+    Column("disabled_because", Text),
 )
 
 # What was handed over, and where it stands. `document` is the record as it came: it may hold what jsonb refuses.
@@ -194,7 +208,7 @@ delivery = Table(
     Column("endpoint", Text, ForeignKey("router.endpoint.name"), nullable=False),
     # Absent: it tells of an erasure.
     Column("handoff_id", UUID(as_uuid=True), ForeignKey("router.handoff.id", ondelete="CASCADE")),
-    Column("contact_id", UUID(as_uuid=True), nullable=False),
+    Column("contact_id", UUID(as_uuid=True)),  # absent: it tells of an endpoint
     Column("state", Text, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("lease_id", UUID(as_uuid=True)),
@@ -208,9 +222,11 @@ delivery = Table(
     Column("body", LargeBinary, nullable=False),  # empty once its contact was erased
     Column("traceparent", Text),
     Column("unsure", Boolean, nullable=False, server_default=false()),  # whoever sent it died: it may have arrived
+    Column("released_at", DateTime(timezone=True)),  # when it was last replayed
     Index("delivery_due", "endpoint", "due_at", "id", postgresql_where=text("state = 'pending'")),
     Index("delivery_leased", "lease_until", postgresql_where=text("state = 'sending'")),
     Index("delivery_newest", "created_at", "id"),
+    Index("delivery_dead", "created_at", "id", postgresql_where=text("state = 'dead'")),
     Index("delivery_of_handoff", "handoff_id"),
     Index("delivery_of_contact", "contact_id", postgresql_where=text("state IN ('pending', 'sending')")),
     Index("delivery_message", "message_id", "endpoint", unique=True),
@@ -234,4 +250,27 @@ attempt = Table(
     Column("response", Text, nullable=False),  # the beginning of the body
     Column("peer", Text, nullable=False),  # address that was dialled
     Column("next_attempt_at", DateTime(timezone=True)),
+    Column("phases", JSONB),  # milliseconds
+    Column("request_headers", JSONB),  # redacted
+)
+
+# Deliveries being sent again, oldest first, so many a second.
+replay = Table(
+    "replay",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("wanted", JSONB, nullable=False),
+    Column("rate", Float, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("total", Integer, nullable=False),  # when it was asked for
+    Column("looked_at", Integer, nullable=False, server_default=text("0")),
+    Column("replayed", Integer, nullable=False, server_default=text("0")),
+    Column("after_created_at", DateTime(timezone=True)),  # how far it is
+    Column("after_id", UUID(as_uuid=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('running', 'done', 'cancelled')", name="replay_state"),
+    Index("replay_due", "due_at", postgresql_where=text("state = 'running'")),
 )

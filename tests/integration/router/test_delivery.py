@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from services.router.domain.outcome import Outcome
 from services.router.store.attempts import AttemptStore, Finished
-from services.router.store.claims import Claimed, ClaimStore
+from services.router.store.claims import Claimed, ClaimStore, Room
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.support.handoffs import make_handoff
@@ -286,7 +286,7 @@ async def test_a_lease_that_ran_out(start_router: StartRouter, receiver: Receive
 async def claim(claims: ClaimStore, clock: MovableClock) -> list[Claimed]:
     now = clock()
     return await claims.claim(
-        slots={}, each=10, total=10, lease_id=uuid4(), lease_until=now + timedelta(seconds=30), now=now
+        rooms={}, each=10, total=10, lease_id=uuid4(), lease_until=now + timedelta(seconds=30), now=now
     )
 
 
@@ -320,7 +320,12 @@ async def test_a_claim(start_router: StartRouter, receiver: Receiver) -> None:
 
         async def take(total: int, **slots: int) -> list[str]:
             claimed = await claims.claim(
-                slots=slots, each=2, total=total, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
+                rooms={name: Room(slots=most) for name, most in slots.items()},
+                each=2,
+                total=total,
+                lease_id=uuid4(),
+                lease_until=now + timedelta(minutes=1),
+                now=now,
             )
             return sorted(delivery.endpoint for delivery in claimed)
 

@@ -119,7 +119,7 @@ async def test_what_was_claimed_and_given_back(start_router: StartRouter, receiv
         await router.wait_for_delivery("pending")
         store, now = ClaimStore(router.platform.engine), router.clock()
         claimed = await store.claim(
-            slots={}, each=1, total=1, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
+            rooms={}, each=1, total=1, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
         )
         await router.hand_over(make_opt_out(contact))
         await router.wait_for_state(handoff.id, "withdrawn")

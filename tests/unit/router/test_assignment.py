@@ -6,9 +6,10 @@ import pytest
 
 from services.router.domain.assignment import Outcome, decide
 from services.router.domain.availability import Load, Roster, Why
+from services.router.domain.endpoint import Endpoint
 from services.router.domain.queue import Plan, Waiting, plan_assignments
 from services.router.domain.routing import Case
-from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team
+from services.router.domain.team import Member, Pool, Rep, Rule, Team
 from shared.agreement.model import Condition
 from shared.events.handoff import HandoffReady
 from tests.support.handoffs import DECIDED_AT, make_handoff

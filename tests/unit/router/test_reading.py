@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.router.domain.availability import Roster
+from services.router.domain.endpoint import Endpoint
 from services.router.domain.queue import Waiting, plan_assignments
-from services.router.domain.team import Endpoint, Member, Pool, Rep, Rule, Team
+from services.router.domain.team import Member, Pool, Rep, Rule, Team
 from services.router.reading import Intake, read_batches
 from shared.agreement.model import Condition
 from shared.events.handoff import encode_handoff

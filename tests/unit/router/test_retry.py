@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.outcome import Outcome, Reply, judge, outcome_of
+from services.router.domain.outcome import Outcome, Reply, Verdict, judge, outcome_of
 from services.router.domain.retry import RetryPolicy, asked_pause, next_attempt
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -78,7 +78,7 @@ def test_any_retry_after(header: str) -> None:
         (410, Outcome.GONE),
         (429, Outcome.THROTTLED),
         (500, Outcome.SERVER_ERROR),
-        (503, Outcome.THROTTLED),
+        (503, Outcome.SERVER_ERROR),
         (599, Outcome.SERVER_ERROR),
         (999, Outcome.BROKEN),
     ],
@@ -88,26 +88,53 @@ def test_a_status(status: int, outcome: Outcome) -> None:
     assert outcome_of(status) is outcome
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.DELIVERED])
+@pytest.mark.parametrize(("status", "outcome"), [(503, Outcome.THROTTLED), (500, Outcome.THROTTLED)])
+def test_a_failure_that_asks_for_time(status: int, outcome: Outcome) -> None:
+    """A Retry-After with a 5xx says when to come back; with a 4xx there is nothing to come back for."""
+    assert outcome_of(status, asks_for_time=True) is outcome
+    assert outcome_of(404, asks_for_time=True) is Outcome.REFUSED
+    assert outcome_of(200, asks_for_time=True) is Outcome.DELIVERED
+
+
+_COUNTED = [item for item in Outcome if item not in {Outcome.DELIVERED, Outcome.GONE, Outcome.THROTTLED}]
+
+
+@pytest.mark.parametrize("outcome", _COUNTED)
 def test_every_failure_is_tried_again(outcome: Outcome) -> None:
-    """No failure is the last word but an exhausted schedule; a 410 waits with its endpoint."""
+    """No failure is the last word but an exhausted schedule."""
     reply = Reply(status=None, outcome=outcome)
-    first = judge(reply, POLICY, failures=1, chance=0, now=NOW)
-    last = judge(reply, POLICY, failures=3, chance=0, now=NOW)
+    first = judge(reply, POLICY, failures=0, chance=0, now=NOW, since=NOW)
+    last = judge(reply, POLICY, failures=2, chance=0, now=NOW, since=NOW)
 
-    assert not first.delivered
-    assert first.next_attempt == (NOW if outcome is Outcome.GONE else NOW + timedelta(seconds=5))
-    assert (last.next_attempt is None) == (outcome is not Outcome.GONE)
-    assert first.disable_endpoint == (outcome is Outcome.GONE)
+    assert first == Verdict(delivered=False, failures=1, next_attempt=NOW + timedelta(seconds=5))
+    assert last == Verdict(delivered=False, failures=3, next_attempt=None)
 
 
-def test_a_receiver_that_asks_for_time() -> None:
-    """Retry-After holds back the whole endpoint, and never shortens a pause."""
+def test_a_receiver_that_is_gone() -> None:
+    """A 410 disables the endpoint, and the delivery waits with it; it cost no attempt."""
+    verdict = judge(Reply(status=410, outcome=Outcome.GONE), POLICY, failures=2, chance=0, now=NOW, since=NOW)
+
+    assert verdict == Verdict(delivered=False, failures=2, next_attempt=NOW, disable_endpoint=True)
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("60", 60), (None, 5), ("soon", 5), ("99999", 3600)])
+def test_a_receiver_that_asks_for_time(header: str | None, seconds: int) -> None:
+    """A 429 holds back the whole endpoint, for as long as it asks or a moment, and costs no attempt."""
+    reply = Reply(status=429, outcome=Outcome.THROTTLED, retry_after=header)
+    verdict = judge(reply, POLICY, failures=2, chance=0, now=NOW, since=NOW)
+
+    until = NOW + timedelta(seconds=seconds)
+    assert verdict == Verdict(delivered=False, failures=2, next_attempt=until, pause_endpoint=until)
+
+
+def test_a_receiver_that_asks_for_time_for_days() -> None:
+    """Being put off for longer than the policy suffers counts as failing, so that no delivery waits for ever."""
     asked = Reply(status=429, outcome=Outcome.THROTTLED, retry_after="60")
+    since = NOW - POLICY.longest_deferral
 
-    short = judge(asked, POLICY, failures=1, chance=0, now=NOW)
-    long = judge(asked, POLICY, failures=2, chance=0, now=NOW)
+    counted = judge(asked, POLICY, failures=1, chance=0, now=NOW, since=since)
+    last = judge(asked, POLICY, failures=2, chance=0, now=NOW, since=since)
 
-    assert short.next_attempt == short.pause_endpoint == NOW + timedelta(seconds=60)
-    assert long.next_attempt == NOW + timedelta(minutes=5)
-    assert long.pause_endpoint == NOW + timedelta(seconds=60)
+    assert (counted.failures, counted.next_attempt) == (2, NOW + timedelta(minutes=5))
+    assert counted.pause_endpoint == NOW + timedelta(seconds=60)
+    assert (last.failures, last.next_attempt) == (3, None)

@@ -6,7 +6,8 @@ from datetime import date, time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router.domain.team import Endpoint, Member, Owner, Pool, Rep, Rule, Team, TimeOff
+from services.router.domain.endpoint import Endpoint
+from services.router.domain.team import Member, Owner, Pool, Rep, Rule, Team, TimeOff
 from services.router.domain.team_diff import team_changes
 from shared.agreement.model import Condition
 from shared.business_calendar import BusinessCalendar, Shift

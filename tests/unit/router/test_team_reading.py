@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from services.router.domain.team import Endpoint, Hold, Member, Owner, Pool, Rep, Rule, Team, TimeOff, Unavailable
+from services.router.domain.endpoint import Endpoint
+from services.router.domain.team import Hold, Member, Owner, Pool, Rep, Rule, Team, TimeOff, Unavailable
 from services.router.domain.team_reading import read_team
 from services.router.errors import TeamInvalid
 from shared.agreement.model import Condition

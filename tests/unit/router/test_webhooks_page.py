@@ -10,11 +10,12 @@ from services.router.domain.brief import write_brief
 from services.router.domain.erasure import CONTACT_ERASED, render_contact_erased
 from services.router.domain.handoff import State
 from services.router.domain.team import Rep
-from services.router.domain.webhook import EXPIRED, LEAD_READY, Message, attempt_headers, render_expired, render_given
+from services.router.domain.webhook import EXPIRED, LEAD_READY, Message, render_expired, render_given
 from services.router.settings import RouterSettings
 from shared.durations import parse_duration
 from shared.events.contact import ContactErased
 from tests.support.handoffs import DECIDED_AT, make_handoff
+from tests.support.signed import signed_headers
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -79,7 +80,7 @@ def test_what_expired() -> None:
 def test_the_headers() -> None:
     """The table lists exactly the headers that identify an attempt, and those that describe it."""
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    headers = attempt_headers(example(), secret=SECRET, at=DECIDED_AT, traceparent=trace)
+    headers = signed_headers(example(), secret=SECRET, at=DECIDED_AT, traceparent=trace)
     listed = re.findall(r"^\| `([\w-]+)` \| ", PAGE, flags=re.MULTILINE)
 
     assert set(listed) == set(headers) - {"accept-encoding"}
@@ -101,7 +102,7 @@ def test_the_receiver() -> None:
     receive = scope["receive"]
     assert callable(receive)
     message = example()
-    headers = attempt_headers(message, secret=SECRET, at=datetime.now(UTC), traceparent=None)
+    headers = signed_headers(message, secret=SECRET, at=datetime.now(UTC))
 
     assert [receive(headers, message.body, SECRET), receive(headers, message.body, SECRET)] == [204, 204]
     assert receive(headers, message.body.replace(b"Priya", b"Pryia"), SECRET) == 400

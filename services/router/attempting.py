@@ -1,0 +1,95 @@
+"""One attempt: the request built, authorised and sent, and what came of it. It never raises."""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from services.router.domain.destination import Destination, Request, Target
+from services.router.domain.outcome import Outcome, Reply
+from services.router.domain.webhook import Message
+from services.router.sender import Sender
+from services.router.targets import TargetBroken, Targets
+from services.router.tokens import Tokens
+from shared.clock import Clock
+
+_SHOWN = frozenset(
+    {
+        "content-type",
+        "user-agent",
+        "accept-encoding",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+        "traceparent",
+    }
+)
+REDACTED = "•••"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of it, and the headers that were sent, as the log may show them."""
+
+    reply: Reply
+    headers: dict[str, str]
+
+
+class Attempts:
+    """Makes attempts."""
+
+    def __init__(
+        self, *, sender: Sender, tokens: Tokens, targets: Targets, destination: Destination, clock: Clock
+    ) -> None:
+        self._sender = sender
+        self._tokens = tokens
+        self._targets = targets
+        self._destination = destination
+        self._clock = clock
+        self._logger = structlog.get_logger().bind(worker="router.deliveries")
+
+    async def make(self, target: Target | TargetBroken, message: Message, *, traceparent: str | None) -> Attempted:
+        """Make one attempt to deliver the message."""
+        headers: dict[str, str] = {}
+        if isinstance(target, TargetBroken):
+            return Attempted(_misconfigured(target), headers)
+        try:
+            request = self._destination.request(message, target, at=self._clock(), traceparent=traceparent)
+            headers = {name: value if name in _SHOWN else REDACTED for name, value in request.headers.items()}
+            return Attempted(await self._authorised(target, request), headers)
+        except (TargetBroken, ValueError) as error:
+            return Attempted(_misconfigured(error), headers)
+        except Exception as error:  # a fault of ours must not send the same delivery around for ever
+            self._logger.exception("delivery.failed", webhook_id=message.id)
+            return Attempted(Reply(status=None, outcome=Outcome.BROKEN, error=repr(error)), headers)
+
+    async def _authorised(self, target: Target, request: Request) -> Reply:
+        if target.oauth2 is None:
+            return await self._send(target, request)
+        token = await self._tokens.token(target)
+        if isinstance(token, Reply):
+            return token
+        reply = await self._send(target, _bearing(request, token))
+        if reply.status != 401:
+            return reply
+        # The receiver no longer takes the token, though it should be good: once, another may do.
+        again = await self._tokens.token(target, refused=token)
+        return again if isinstance(again, Reply) else await self._send(target, _bearing(request, again))
+
+    async def _send(self, target: Target, request: Request) -> Reply:
+        return await self._sender.send(
+            target.name,
+            request.url,
+            headers=request.headers,
+            body=request.body,
+            method=request.method,
+            judge=self._destination.outcome,
+            tls=self._targets.tls(target),
+        )
+
+
+def _misconfigured(error: Exception) -> Reply:
+    return Reply(status=None, outcome=Outcome.MISCONFIGURED, error=str(error))
+
+
+def _bearing(request: Request, token: str) -> Request:
+    return replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})

@@ -1,0 +1,55 @@
+"""The bell: other processes ring when there are new deliveries, once for a batch. Whoever misses it polls."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.router.store.deliveries import CHANNEL
+from shared.postgres.engine import passes
+from shared.stopping import wait_for_any
+
+AGAIN = timedelta(seconds=2)  # after the connection broke
+LOOK = timedelta(minutes=1)
+
+
+class Bell:
+    """Listens until told to stop. `rung` is called when there may be something to deliver."""
+
+    def __init__(self, engine: AsyncEngine, *, rung: Callable[[], None]) -> None:
+        self._engine = engine
+        self._rung = rung
+        self._logger = structlog.get_logger().bind(worker="router.bell")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Listen until told to stop; what rang while the connection was away is found by whoever polls."""
+        while not stopping.is_set():
+            try:
+                await self._listen(stopping)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                self._logger.warning("bell.waits", reason=str(error))
+            await wait_for_any(stopping, timeout=AGAIN)
+
+    async def _listen(self, stopping: asyncio.Event) -> None:
+        broken = asyncio.Event()
+
+        def heard(*_: Any) -> None:
+            self._rung()
+
+        async with self._engine.connect() as pooled:
+            raw = await pooled.get_raw_connection()
+            connection: asyncpg.Connection = raw.driver_connection
+            raw.detach()  # kept for long, so it must not count against the pool
+            try:
+                connection.add_termination_listener(lambda _: broken.set())
+                await connection.add_listener(CHANNEL, heard)
+                while not (broken.is_set() or stopping.is_set()):
+                    await wait_for_any(broken, stopping, timeout=LOOK)
+            finally:
+                connection.terminate()
