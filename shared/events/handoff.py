@@ -33,6 +33,26 @@ class TouchSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     rules: tuple[str, ...] = ()  # rules of the agreement that the touch counted for
 
 
+class Promised(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a campaign told the contact that it brought."""
+
+    campaign: Campaign
+    at: datetime | None = None  # when it brought the contact; None: longer ago than is looked back
+    message: str = ""  # the subject of the mail, the text of the ad
+    offer: str = ""
+    landing_page: str = ""  # path of the page where the contact arrived
+    landing_title: str = ""
+
+
+class PageRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page that the contact looked at."""
+
+    at: datetime  # the last time
+    title: str = ""
+    path: str = ""
+    times: int = 1
+
+
 class Words(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that the contact wrote: a form answer, a search term."""
 
@@ -91,6 +111,10 @@ class HandoffReady(msgspec.Struct, frozen=True, kw_only=True, tag="handoff.ready
     last_campaign: Campaign | None
     respond: Respond
     reject_reasons: tuple[str, ...]
+    promises: tuple[Promised, ...] = ()  # of the first campaign and of the last; one, if it is the same
+    read: tuple[PageRead, ...] = ()  # the last read first
+    unread: tuple[str, ...] = ()  # rules about pages that no touch has met
+    opted_in_at: datetime | None = None  # when the contact took an opt-out back
     account: EngagedAccount | None = None  # with the reason `account`
 
 

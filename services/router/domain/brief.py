@@ -6,22 +6,25 @@ Nothing here is computed anew: scores, parts, stage and words are those of the d
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from services.router.domain.brief_text import render_brief
 from services.router.domain.contact import company_of, email_of, name_of
+from services.router.domain.opening import opening_question
 from services.router.domain.touch_words import touch_words
 from shared.durations import format_duration
 from shared.events.explanation import Part, Score
-from shared.events.handoff import EngagedPerson, HandoffReady, TouchSummary, Words
+from shared.events.handoff import EngagedPerson, HandoffReady, Promised, TouchSummary, Words
 from shared.events.touch import Campaign
 
 MOST_TOUCHES = 8
 MOST_WORDS = 10
 LONGEST_WORDS = 500  # characters
 MOST_PAGES = 10
+MOST_OBJECTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,31 @@ class Promise:
 
     first_campaign: Campaign | None
     last_campaign: Campaign | None
+    made: tuple[Promised, ...] = ()  # by the first campaign and by the last: message, offer, landing page
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What somebody of the account has held against buying before."""
+
+    at: datetime
+    objection: str
+    rep: str  # who heard it
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether the contact may be addressed, as far as is known."""
+
+    opted_out: bool
+    opted_in_at: datetime | None  # when it took back an opt-out
+
+    @property
+    def words(self) -> str:
+        """Say it to people."""
+        if self.opted_out:
+            return "opted out: do not contact them"
+        return f"opted in again on {self.opted_in_at:%Y-%m-%d}" if self.opted_in_at else "no opt-out is known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +138,10 @@ class Brief:
     words: tuple[Words, ...]
     promise: Promise
     read: tuple[str, ...]
+    not_read: tuple[str, ...]
+    objections: tuple[Objection, ...]
+    opening: str  # a question to begin with, never a pitch
+    consent: Consent
     engagement: Explained
     fit: Explained
     touches: int
@@ -144,8 +176,8 @@ STAGES: Mapping[str, Journey] = MappingProxyType(
 )
 
 
-def write_brief(ready: HandoffReady) -> Brief:
-    """Write the brief of a handoff."""
+def write_brief(ready: HandoffReady, *, heard: Iterable[Objection] = ()) -> Brief:
+    """Write the brief of a handoff. `heard` are the objections of its account, newest first."""
     brief = Brief(
         who=_who(ready),
         account=_account(ready),
@@ -154,8 +186,12 @@ def write_brief(ready: HandoffReady) -> Brief:
         words=tuple(
             Words(at=words.at, field=words.field, text=words.text[:LONGEST_WORDS]) for words in ready.words[:MOST_WORDS]
         ),
-        promise=Promise(first_campaign=ready.first_campaign, last_campaign=ready.last_campaign),
-        read=_pages(ready.recent),
+        promise=Promise(first_campaign=ready.first_campaign, last_campaign=ready.last_campaign, made=ready.promises),
+        read=_pages(ready),
+        not_read=tuple(map(_reading, ready.unread))[:MOST_PAGES],
+        objections=tuple(islice(heard, MOST_OBJECTIONS)),
+        opening=opening_question(ready),
+        consent=Consent(opted_out=False, opted_in_at=ready.opted_in_at),  # who opted out is handed to nobody
         engagement=_explained(ready.engagement),
         fit=_explained(ready.fit),
         touches=ready.touches,
@@ -206,9 +242,18 @@ def _reasons(recent: Iterable[TouchSummary]) -> tuple[Reason, ...]:
     return tuple(Reason(at=touch.at, words=touch_words(touch), rules=touch.rules) for touch in counted[:MOST_TOUCHES])
 
 
-def _pages(recent: Iterable[TouchSummary]) -> tuple[str, ...]:
-    pages = dict.fromkeys(touch.title or touch.path for touch in recent if touch.type == "page")
-    return tuple(page for page in pages if page)[:MOST_PAGES]
+def _pages(ready: HandoffReady) -> tuple[str, ...]:
+    if ready.read:
+        pages = {page.title or page.path: page.times for page in ready.read[:MOST_PAGES]}
+        return tuple(page if times == 1 else f"{page} ({times} times)" for page, times in pages.items())
+    read = dict.fromkeys(touch.title or touch.path for touch in ready.recent if touch.type == "page")
+    return tuple(page for page in read if page)[:MOST_PAGES]
+
+
+def _reading(rule_id: str) -> str:
+    """Name the page that a rule rewards: `case-study-read` is about the case study."""
+    words = rule_id.replace("_", "-").split("-")
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] in {"read", "viewed", "seen", "visited"} else words)
 
 
 def _explained(score: Score) -> Explained:

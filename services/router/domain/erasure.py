@@ -26,6 +26,10 @@ def stripped(ready: HandoffReady) -> HandoffReady:
         words=(),
         first_campaign=None,
         last_campaign=None,
+        promises=(),
+        read=(),
+        unread=(),
+        opted_in_at=None,
         account=None,
     )
 

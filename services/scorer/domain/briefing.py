@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from services.scorer.domain.deciding import Handoff
+from services.scorer.domain.reading_matter import pages_read, promises_made
 from services.scorer.domain.terms import Terms
-from shared.agreement.model import ALWAYS
+from shared.agreement.model import ALWAYS, Condition, Rule
 from shared.events.handoff import HandoffReady, Respond, TouchSummary, Words
 from shared.events.touch import Touch, TouchType
 from shared.events.vocabulary import is_own_doing
@@ -28,6 +29,7 @@ _LABELS = ("name", "label", "field", "question", "key")
 def handoff_ready(handoff: Handoff, history: Iterable[Touch], terms: Terms) -> HandoffReady:
     """Build the message to the router. `history` is what was received until the decision, newest first."""
     touches = list(history)
+    counted = {part.rule for part in handoff.assessment.engagement.parts if part.count}
     recent = [touch for touch in touches if is_own_doing(touch)][:RECENT]
     respond = terms.agreement.respond
     within = respond.hand_raise if handoff.reason == "hand_raise" else respond.standard
@@ -55,6 +57,10 @@ def handoff_ready(handoff: Handoff, history: Iterable[Touch], terms: Terms) -> H
             calendar=terms.agreement.calendars.get(respond.hours),
         ),
         reject_reasons=terms.agreement.reject_reasons,
+        promises=promises_made(touches, first=handoff.first_campaign, last=handoff.last_campaign),
+        read=pages_read(touches),
+        unread=tuple(rule.id for rule in terms.agreement.rules if rule.id not in counted and _is_reading(rule)),
+        opted_in_at=handoff.opted_in_at,
         account=handoff.account,
     )
 
@@ -100,3 +106,15 @@ def _written(properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _plain(field: str) -> str:
     return "".join(character for character in field.casefold() if character.isalnum())
+
+
+def _is_reading(rule: Rule) -> bool:
+    """Tell whether the rule rewards a page: what such a page says, the contact has not heard from us yet."""
+    return rule.points > 0 and not rule.hand_raise and _asks_for_page(rule.when)
+
+
+def _asks_for_page(when: Iterable[Condition]) -> bool:
+    return any(
+        condition.field in {"path", "url", "title"} or any(_asks_for_page(inner) for inner in condition.of)
+        for condition in when
+    )

@@ -45,6 +45,7 @@ class Handoff:
     assessment: Assessment
     first_campaign: Campaign | None
     last_campaign: Campaign | None
+    opted_in_at: datetime | None = None
     account: EngagedAccount | None = None  # that was handed off, with this contact to begin with
 
 
@@ -267,6 +268,7 @@ def _hand_off(
         assessment=assessment,
         first_campaign=campaign_of(state.first_campaign),
         last_campaign=campaign_of(state.last_campaign),
+        opted_in_at=from_micros(state.opted_out.at) if state.opted_out and not state.is_opted_out else None,
     )
 
 
