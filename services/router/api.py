@@ -19,6 +19,7 @@ from services.router.store.deliveries import DeliveryStore
 from services.router.store.endpoints import EndpointStore
 from services.router.store.handoffs import HandoffStore
 from services.router.store.links import LinkStore
+from services.router.store.objections import ObjectionStore
 from services.router.store.past import PastStore
 from services.router.store.replays import ReplayStore
 from services.router.store.teams import TeamStore
@@ -52,6 +53,7 @@ def create_router(
             handoffs=handoffs,
             deliveries=deliveries,
             attempts=attempts,
+            objections=ObjectionStore(platform.engine),
             answers=answers,
             releaser=releaser,
             clock=platform.clock,

@@ -17,6 +17,7 @@ from services.router.domain.team import Team
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.objections import ObjectionStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
@@ -79,6 +80,7 @@ class Assigner:
         self._clock = clock
         self._public_url = public_url
         self._links = links
+        self._objections = ObjectionStore(engine)
         self._forgot_at: datetime | None = None
 
     async def sweep(self) -> Swept:
@@ -121,7 +123,9 @@ class Assigner:
         )
         if not waiting:
             return Swept()
-        plan = plan_assignments(roster, waiting, public_url=self._public_url, links=self._links)
+        accounts = [handoff.ready.contact.account_id for handoff in waiting]
+        heard = await self._objections.of_accounts(connection, accounts)
+        plan = plan_assignments(roster, waiting, public_url=self._public_url, links=self._links, heard=heard)
         if plan.queued:
             await self._queue.save_queued(connection, plan.queued)
         if plan.assignments:

@@ -27,6 +27,7 @@ from services.router.domain.webhook import ESCALATED, Message, render_expired, r
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.objections import ObjectionStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.ids import derived_id
@@ -80,6 +81,7 @@ class ClockKeeper:
         self._deliveries = deliveries
         self._assigner = assigner
         self._outbox = outbox
+        self._objections = ObjectionStore(engine)
         self._metrics = metrics
         self._clock = clock
         self._public_url = public_url
@@ -191,12 +193,14 @@ class ClockKeeper:
     ) -> None:
         rep, pool = team.rep(manager), handoff.pool or ""
         assert rep is not None, "a pool names no manager that the team does not have"
+        account_id = handoff.ready.contact.account_id
+        heard = await self._objections.of_accounts(connection, [account_id])
         message = render_given(
             handoff.ready,
             kind=ESCALATED,
             rep=rep,
             pool=pool,
-            brief=write_brief(handoff.ready),
+            brief=write_brief(handoff.ready, heard=heard.get(account_id, ()) if account_id else ()),
             assignment=handoff.assignments + 1,
             assigned_at=now,
             previous=handoff.rep or (handoff.owners[-1] if handoff.owners else None),

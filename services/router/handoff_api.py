@@ -27,6 +27,7 @@ from services.router.showing import decisions_json, handoff_json, history_json, 
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.objections import ObjectionStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
@@ -56,6 +57,7 @@ class HandoffRoutes:
     handoffs: HandoffStore
     deliveries: DeliveryStore
     attempts: AttemptStore
+    objections: ObjectionStore
     answers: Answers
     releaser: Releaser
     clock: Clock
@@ -106,6 +108,7 @@ class HandoffRoutes:
             history=history_json(handoff, await self.handoffs.history(handoff.id)),
             deliveries=deliveries,
             attempts=await self.attempts.of_deliveries(row.id for row in deliveries),
+            heard=await self.objections.of_account(handoff.ready.contact.account_id),
             public_url=self.public_url,
             now=self.clock(),
         )

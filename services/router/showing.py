@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from services.router.clocking import clock_of
-from services.router.domain.brief import write_brief
+from services.router.domain.brief import Objection, write_brief
 from services.router.domain.clock_reading import Reading, read_clocks
 from services.router.domain.contact import contact_json
 from services.router.domain.decision_words import explain, explain_rep, read_decision
@@ -51,6 +51,7 @@ def whole_handoff_json(
     history: Sequence[Mapping[str, Any]],
     deliveries: Sequence[Row[Any]],
     attempts: Sequence[Row[Any]],
+    heard: Sequence[Objection] = (),
     public_url: str,
     now: datetime,
 ) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def whole_handoff_json(
         **handoff_json(handoff, team, now=now),
         "allowed": allowed(handoff.state),
         "answer": answer_urls(handoff.ready, public_url=public_url),
-        "brief": write_brief(handoff.ready),
+        "brief": write_brief(handoff.ready, heard=heard),
         "history": history,
         "deliveries": [
             {

@@ -5,7 +5,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from shared.events.explanation import Part, Score
-from shared.events.handoff import ContactOptedOut, ContactSnapshot, HandoffReady, Respond, TouchSummary, Words
+from shared.events.handoff import (
+    ContactOptedOut,
+    ContactSnapshot,
+    HandoffReady,
+    PageRead,
+    Promised,
+    Respond,
+    TouchSummary,
+    Words,
+)
 from shared.events.touch import Alias, Campaign
 
 DECIDED_AT = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
@@ -72,6 +81,21 @@ def make_handoff(
         "last_campaign": Campaign(name="Book in one click", source="newsletter", medium="email"),
         "respond": Respond(within_seconds=300, reassign_after_seconds=900, escalate_after_seconds=3600, hours="always"),
         "reject_reasons": REJECT_REASONS,
+        "promises": (
+            Promised(
+                campaign=Campaign(name="Book in one click", source="newsletter", medium="email"),
+                at=decided_at - timedelta(days=1),
+                message="No more re-keying",
+                offer="A look at your own bookings",
+                landing_page="/booking",
+                landing_title="Booking in one click",
+            ),
+        ),
+        "read": (
+            PageRead(at=decided_at - timedelta(minutes=6), title="Pricing", path="/pricing", times=2),
+            PageRead(at=decided_at - timedelta(days=1), title="Booking in one click", path="/booking"),
+        ),
+        "unread": ("case-study-read", "comparison-read"),
     }
     return HandoffReady(**{**values, **changes})
 

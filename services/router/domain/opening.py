@@ -28,13 +28,16 @@ def opening_question(ready: HandoffReady) -> str:
     asked = ready.reason == "hand_raise"
     question = _BY_STAGE.get(ready.stage or "", _UNKNOWN)
     if ready.words:
-        return f"You wrote “{_quote(ready.words[0].text)}”. {_ASKED if asked else question}"
+        return f"You wrote “{_quote(ready.words[0].text)}” {_ASKED if asked else question}"
     if asked:
         return _ASKED
     page = ready.read[0].title or ready.read[0].path if ready.read else ""
-    return f"You read {_quote(page)}. {question}" if page else question
+    return f"You read “{_quote(page)}” {question}" if page else question
 
 
 def _quote(text: str) -> str:
+    """Return the text as one sentence of bounded length."""
     words = " ".join(text.split())
-    return words if len(words) <= LONGEST_QUOTE else words[: LONGEST_QUOTE - 1].rstrip() + "…"
+    if len(words) > LONGEST_QUOTE:
+        return words[: LONGEST_QUOTE - 1].rstrip() + "…"
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."

@@ -1,19 +1,22 @@
 """Who gets the handoffs that wait: the whole queue decided at once, hand-raises first, then the oldest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.assignment import Debts, Decision, decide
 from services.router.domain.availability import Roster
-from services.router.domain.brief import write_brief
+from services.router.domain.brief import Objection, write_brief
 from services.router.domain.handoff import State
 from services.router.domain.routing import Case
 from services.router.domain.team import Rep
 from services.router.domain.webhook import LEAD_READY, REASSIGNED, Message, render_given
 from shared.events.handoff import HandoffReady
+
+Heard = Mapping[UUID, Sequence[Objection]]  # by account
 
 HAD_IT = "had it before"  # why somebody does not get it again
 
@@ -96,9 +99,14 @@ class Owners:
 
 
 def plan_assignments(
-    roster: Roster, waiting: Iterable[Waiting], *, public_url: str, links: AnswerLinks = NO_LINKS
+    roster: Roster,
+    waiting: Iterable[Waiting],
+    *,
+    public_url: str,
+    links: AnswerLinks = NO_LINKS,
+    heard: Heard = MappingProxyType({}),
 ) -> Plan:
-    """Decide for each handoff in turn; what one gets counts for the next."""
+    """Decide for each handoff in turn; what one gets counts for the next. `heard` are the objections of accounts."""
     owed: dict[str, Debts] = dict(roster.team.owed)
     owners = Owners()
     assignments: list[Assignment] = []
@@ -117,14 +125,32 @@ def plan_assignments(
         roster.give(decision.rep)
         owners.give(handoff, decision.rep)
         assignments.append(
-            _assign(roster, handoff, roster.rep(decision.rep), decision, pool=pool, public_url=public_url, links=links)
+            _assign(
+                roster,
+                handoff,
+                roster.rep(decision.rep),
+                decision,
+                pool=pool,
+                public_url=public_url,
+                links=links,
+                heard=heard,
+            )
         )
     return Plan(assignments=tuple(assignments), queued=tuple(queued), owed=owed)
 
 
 def _assign(
-    roster: Roster, handoff: Waiting, rep: Rep, decision: Decision, *, pool: str, public_url: str, links: AnswerLinks
+    roster: Roster,
+    handoff: Waiting,
+    rep: Rep,
+    decision: Decision,
+    *,
+    pool: str,
+    public_url: str,
+    links: AnswerLinks,
+    heard: Heard,
 ) -> Assignment:
+    account_id = handoff.ready.contact.account_id
     return Assignment(
         handoff=handoff,
         rep=rep.name,
@@ -135,7 +161,7 @@ def _assign(
             kind=REASSIGNED if handoff.state is State.EXPIRED else LEAD_READY,
             rep=rep,
             pool=pool,
-            brief=write_brief(handoff.ready),
+            brief=write_brief(handoff.ready, heard=heard.get(account_id, ()) if account_id else ()),
             assignment=handoff.assignments + 1,
             assigned_at=roster.now,
             previous=handoff.owners[-1] if handoff.owners else None,

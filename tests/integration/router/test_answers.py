@@ -3,10 +3,12 @@
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from shared.events.feedback import FeedbackKind
 from tests.integration.router.running import RunningRouter
 from tests.support.handoffs import make_handoff
+from tests.support.receiver import Receiver
 
 
 async def assigned(router: RunningRouter) -> str:
@@ -122,3 +124,27 @@ async def test_a_handoff_that_nobody_knows(router: RunningRouter) -> None:
     await router.call("GET", "/v1/handoffs?limit=0", status=422)
     await router.call("GET", "/v1/deliveries?state=unknown", status=422)
     await router.call("POST", "/v1/deliveries/replay", json={"ids": []}, status=422)
+
+
+async def test_what_the_company_held_against_it_before(router: RunningRouter, receiver: Receiver) -> None:
+    """The next brief about anybody of the account tells it, in the message as in the API; other accounts' do not."""
+    first = await assigned(router)
+    await router.call("POST", f"/v1/handoffs/{first}/objection", role="rep", json={"objection": "No time before May"})
+    await router.call("POST", f"/v1/handoffs/{first}/accept", role="rep")
+    second = await assigned(router)
+    elsewhere = make_handoff()
+    contact = structs.replace(elsewhere.contact, account_id=uuid4())
+    await router.hand_over(structs.replace(elsewhere, contact=contact))
+    await router.wait_for_state(elsewhere.id, "assigned")
+
+    shown = await router.call("GET", f"/v1/handoffs/{second}")
+    other = await router.call("GET", f"/v1/handoffs/{elsewhere.id}")
+
+    (objection,) = shown["brief"]["objections"]
+    assert objection["objection"] == "No time before May"
+    assert "No time before May" in shown["brief"]["text"]
+    assert other["brief"]["objections"] == []
+    await router.wait_for_delivery("delivered", count=3)
+    sent = [request.payload["data"] for request in receiver.requests]
+    heard = {data["handoff"]["id"]: data["brief"]["objections"] for data in sent}
+    assert heard == {first: [], second: [objection], str(elsewhere.id): []}

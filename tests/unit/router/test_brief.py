@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.router.domain.brief import LONGEST_WORDS, MOST_WORDS, write_brief
+from services.router.domain.brief import LONGEST_WORDS, MOST_OBJECTIONS, MOST_WORDS, Objection, write_brief
 from services.router.domain.contact import contact_json
 from shared.events.explanation import Part, Score
 from shared.events.handoff import ContactSnapshot, EngagedAccount, EngagedPerson, Respond, Words
@@ -30,8 +30,14 @@ In their own words:
   message: “We lose two hours a day to re-keying bookings.”
 
 First came by: Book in one click (newsletter / email)
+  It said: “No more re-keying”
+  It offered: A look at your own bookings
+  They arrived at Booking in one click (/booking)
 
-They read: Pricing, Working with us
+They read: Pricing (2 times), Booking in one click
+Not yet: case study, comparison
+
+You could begin with: You wrote “We lose two hours a day to re-keying bookings.” What happened that made you ask now?
 
 Engagement 71.5 of 100
   +50.0  demo-requested, once: 1.00 left of it at 50 points each
@@ -41,6 +47,7 @@ Fit 80.0 of 100
   +40.0  target-industry
   +40.0  decision-maker
 
+Consent: no opt-out is known.
 Answer within 5m (any hour), as agreement 3 says."""
 
 
@@ -59,6 +66,9 @@ def test_a_contact_of_whom_nothing_is_known() -> None:
         recent=(),
         first_campaign=None,
         last_campaign=None,
+        promises=(),
+        read=(),
+        unread=(),
         reason="threshold",
         engagement=Score(score=50.0),
         fit=Score(score=50.0),
@@ -69,6 +79,23 @@ def test_a_contact_of_whom_nothing_is_known() -> None:
     assert "None" not in text
     assert "Stage" not in text
     assert "own words" not in text
+
+
+def test_what_was_heard_before() -> None:
+    """The next rep does not run into an objection that the company has told somebody already; the newest are enough."""
+    heard = [
+        Objection(at=DECIDED_AT - timedelta(days=day), objection=f"Too\ndear {day}", rep="Jonas Weber")
+        for day in range(1, 20)
+    ]
+    brief = write_brief(make_handoff(), heard=heard)
+
+    assert len(brief.objections) == MOST_OBJECTIONS
+    assert "Heard from this company before:\n  2026-03-01  Too dear 1 (told Jonas Weber)\n" in brief.text
+
+
+def test_an_opt_out_that_was_taken_back() -> None:
+    """The rep sees since when the contact may be addressed again."""
+    assert "Consent: opted in again on 2026-03-02." in write_brief(make_handoff(opted_in_at=DECIDED_AT)).text
 
 
 def test_the_parts_of_the_score() -> None:
