@@ -14,6 +14,7 @@ import msgspec
 
 from shared.ids import derived_id, message_id
 
+UNREADABLE_HEADER = "tandem-unreadable"  # of an empty record that stands for one which cannot be read; with the reason
 PLACE_HEADER = "tandem-place"
 ATTEMPT_HEADER = "tandem-replay"
 

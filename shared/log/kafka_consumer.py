@@ -21,13 +21,14 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from shared.events.rejected import UNREADABLE_HEADER
 from shared.log.absences import Absences
 from shared.log.claims import Claims, Standing
 from shared.log.errors import LogUnavailable
 from shared.log.kafka_member import KafkaMember
 from shared.log.kafka_producer import Producing
 from shared.log.protocol import FETCH_BYTES, ClaimPosition
-from shared.log.records import UNREADABLE_HEADER, Batch, Partition, StoredRecord
+from shared.log.records import Batch, Partition, StoredRecord
 from shared.stopping import wait_for_any
 
 USUAL_BYTES = 16 << 10  # of a record, before any was seen

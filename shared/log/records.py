@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-# Of an empty record that stands for one which cannot be read, with the reason; that one stays where it is in the log.
-UNREADABLE_HEADER = "tandem-unreadable"
-
 Headers = tuple[tuple[str, bytes], ...]
 
 

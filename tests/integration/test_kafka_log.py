@@ -14,9 +14,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
+from shared.events.rejected import UNREADABLE_HEADER
 from shared.log.kafka import open_kafka_log
 from shared.log.protocol import EventLog
-from shared.log.records import UNREADABLE_HEADER, Claim, Partition, Record, Topic
+from shared.log.records import Claim, Partition, Record, Topic
 from tests.support.reading import read_batches
 from tests.support.waiting import until
 

@@ -16,10 +16,9 @@ from services.ingest.intake.fields import TYPES, Limits
 from services.ingest.intake.hooks.providers import HOOKS, Provider
 from services.ingest.intake.hooks.reading import Reading
 from services.ingest.intake.payload import check_size, repaired
-from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, Place, read_attempt, read_place
+from shared.events.rejected import ATTEMPT_HEADER, PLACE_HEADER, UNREADABLE_HEADER, Place, read_attempt, read_place
 from shared.events.topics import TopicName
 from shared.events.touch import SourceKind
-from shared.log.records import UNREADABLE_HEADER
 
 SOURCE_HEADER = "tandem-source"
 KIND_HEADER = "tandem-kind"
