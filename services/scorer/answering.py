@@ -13,6 +13,7 @@ from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
+from services.scorer.errors import AgreementMissing
 from shared.clock import require_aware
 from shared.http.keys import Role
 from shared.http.problems import ProblemError
@@ -24,6 +25,7 @@ READERS = (Role.MARKETING, Role.SALES, Role.REP, Role.ADMIN)
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
+Version = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Version of the agreement to score under.")]
 
 
 def json_answer(content: Any, status: int = 200) -> Response:
@@ -123,3 +125,23 @@ def _decoded(cursor: str) -> str:
 
 def _wrong_cursor() -> ProblemError:
     return ProblemError(422, "invalid_cursor", "Send `cursor` as the `next` of the page before, unchanged.")
+
+
+def instant_of(given: datetime | None) -> datetime | None:
+    """Return an instant of a query in UTC. Raises a 422 problem."""
+    if given is None:
+        return None
+    try:
+        return require_aware(given)
+    except (ValueError, OverflowError):
+        raise ProblemError(422, "invalid_request", "Send instants with a time zone: append Z.") from None
+
+
+def unknown_contact(contact_id: UUID) -> ProblemError:
+    """Return the problem that there is no such contact."""
+    return ProblemError(404, "contact_not_found", f"There is no contact {contact_id}.")
+
+
+def unknown_version(missing: AgreementMissing) -> ProblemError:
+    """Return the problem that there is no such version of the agreement."""
+    return ProblemError(404, "agreement_not_found", str(missing))

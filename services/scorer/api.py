@@ -12,13 +12,17 @@ from services.scorer.contact_routes import create_contact_routes
 from services.scorer.erasing import Eraser
 from services.scorer.export_routes import create_export_routes
 from services.scorer.handlers import Scorer
+from services.scorer.history import History
+from services.scorer.history_routes import create_history_routes
 from services.scorer.overruling import Overruling
 from services.scorer.shadow_routes import create_shadow_routes
 from services.scorer.shadowing import Shadowing
 from services.scorer.simulation_routes import create_simulating_routes, create_simulation_routes
+from services.scorer.standing import Standings
 from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.shadows import ShadowStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import SimulationStore
@@ -38,6 +42,7 @@ def create_router(
     touches: TouchStore,
     agreements: AgreementStore,
     accounts: AccountStore,
+    handoffs: HandoffStore,
     simulations: SimulationStore,
     simulated_leads: SimulatedLeadStore,
     shadows: ShadowStore,
@@ -49,9 +54,14 @@ def create_router(
 ) -> APIRouter:
     """Build all routes; `on_activation` is called after both sides signed, `on_simulation` after a request for one."""
     router = APIRouter()
+    standings = Standings(touches=touches, agreements=agreements, handoffs=handoffs, clock=clock)
     router.include_router(
-        create_contact_routes(engine, contacts=contacts, touches=touches, agreements=agreements, keys=keys, clock=clock)
+        create_contact_routes(
+            engine, standings=standings, contacts=contacts, touches=touches, agreements=agreements, keys=keys
+        )
     )
+    history = History(standings, touches=touches, agreements=agreements)
+    router.include_router(create_history_routes(engine, history=history, contacts=contacts, keys=keys, clock=clock))
     router.include_router(
         create_account_routes(engine, accounts=accounts, agreements=agreements, keys=keys, clock=clock)
     )

@@ -142,6 +142,7 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
             touches=touches,
             agreements=agreements,
             accounts=accounts,
+            handoffs=handoffs,
             simulations=simulations,
             simulated_leads=SimulatedLeadStore(),
             shadows=shadows,

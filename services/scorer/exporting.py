@@ -29,7 +29,8 @@ def export_contact(contact_id: UUID, state: ContactState, *, exported_at: dateti
         "first_campaign": _told(state.first_campaign),
         "last_campaign": _told(state.last_campaign),
         "rules": {
-            rule: {"counted": kept.count, "last_at": from_micros(kept.last)} for rule, kept in state.rules.items()
+            rule: {"counted": kept.count, "last_at": from_micros(kept.last) if kept.count else None}
+            for rule, kept in state.rules.items()
         },
         "decided": {
             "agreement": state.agreement or None,

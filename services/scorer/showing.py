@@ -2,29 +2,31 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from services.scorer.domain.arming import ArmingKind
+from services.scorer.domain.arming import Arming, ArmingKind
 from services.scorer.domain.briefing import summarize
+from services.scorer.domain.explaining import cooling, evidence_shown, sums_of_groups, unmet_rules, words_of
+from services.scorer.domain.fit import unknown_traits, unmet_traits
 from services.scorer.domain.instants import from_micros, to_micros
-from services.scorer.domain.readiness import assess_now
-from services.scorer.domain.state import ContactState, campaign_of
+from services.scorer.domain.readiness import assess, heeding_request
+from services.scorer.domain.shown import shown, shown_parts
+from services.scorer.domain.state import campaign_of
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
+from services.scorer.standing import Standing
 from services.scorer.store.agreements import Version
 from services.scorer.store.replays import Progress
 from shared.events.explanation import Part, Score
 
 
-def show_contact(contact_id: UUID, state: ContactState, terms: Terms | None, *, as_of: datetime) -> dict[str, Any]:
+def show_contact(standing: Standing) -> dict[str, Any]:
     """Return a contact with its scores at the instant. Without an agreement there is nothing to score by."""
-    at = to_micros(as_of)
+    state = standing.state
     account = {"id": state.account_id(), "domain": state.account_domain(), "traits": state.account()}
-    arming = state.arming.at(at)
-    shown: dict[str, Any] = {
-        "id": contact_id,
+    return {
+        "id": standing.contact_id,
         "aliases": state.aliases,
         "merged": state.merged,
         "account": account if account["domain"] or account["traits"] else None,
@@ -34,27 +36,57 @@ def show_contact(contact_id: UUID, state: ContactState, terms: Terms | None, *, 
         "last_touch_at": _instant(state.last_at),
         "first_campaign": campaign_of(state.first_campaign),
         "last_campaign": campaign_of(state.last_campaign),
-        "arming": {
-            "state": arming.kind,
-            "handoff_id": arming.handoff_id,
-            # While a handoff is open: when engagement will have fallen so far that the contact is armed again.
-            "until": _instant(arming.rearms_at) if arming.kind is not ArmingKind.ARMED else None,
-        },
+        "arming": _arming(standing.arming),
+        **_scores(standing, to_micros(standing.as_of)),
+        "as_of": standing.as_of,
     }
+
+
+def _scores(standing: Standing, at: int) -> dict[str, Any]:
+    state, terms = standing.state, standing.terms
     if terms is None:
-        nothing = _score(Score(0.0))
-        scores = {"engagement": nothing, "fit": nothing, "touches": state.touches, "stage": None, "ready": False}
-        return shown | scores | {"missing": ["no active agreement"], "agreement": None, "as_of": as_of}
-    assessment = assess_now(state, terms, at)
-    return shown | {
-        "engagement": _score(assessment.engagement),
-        "fit": _score(assessment.fit),
+        nothing = {"score": 0.0, "shown": shown(0.0), "parts": []}
+        return {
+            "engagement": nothing | {"groups": [], "unmet": []},
+            "fit": nothing | {"unmet": [], "unknown": []},
+            "touches": state.touches,
+            "stage": None,
+            "evidence": [],
+            "ready": False,
+            "missing": ["no active agreement"],
+            "gaps": [],
+            "cooling": None,
+            "agreement": None,
+        }
+    by_threshold = assess(state, terms, at)
+    assessment = heeding_request(by_threshold, standing.arming) if standing.arming else by_threshold
+    ready = terms.agreement.ready
+    engagement = _score(assessment.engagement, level=ready.engagement, opted_out=state.is_opted_out)
+    fit = _score(assessment.fit, level=ready.fit)
+    return {
+        "engagement": engagement
+        | {"groups": sums_of_groups(assessment.engagement, terms), "unmet": unmet_rules(state, terms)},
+        "fit": fit | {"unmet": unmet_traits(state, terms), "unknown": unknown_traits(state, terms)},
         "touches": assessment.touches,
         "stage": assessment.stage,
+        "evidence": evidence_shown(state, terms, at),
         "ready": assessment.ready,
         "missing": assessment.missing,
+        "gaps": assessment.gaps,
+        "cooling": cooling(state, terms, at, by_threshold),
         "agreement": terms.version,
-        "as_of": as_of,
+    }
+
+
+def _arming(arming: Arming | None) -> dict[str, Any]:
+    if arming is None:
+        return {"state": None, "handoff_id": None, "until": None, "words": "not kept for so early an instant"}
+    return {
+        "state": arming.kind,
+        "handoff_id": arming.handoff_id,
+        # While a handoff is open: when engagement will have fallen so far that the contact is armed again.
+        "until": _instant(arming.rearms_at) if arming.kind is not ArmingKind.ARMED else None,
+        "words": words_of(arming),
     }
 
 
@@ -124,16 +156,21 @@ def show_replay(progress: Progress | None) -> dict[str, Any] | None:
     }
 
 
-def _score(score: Score) -> dict[str, Any]:
-    return {"score": score.score, "parts": [_part(part) for part in score.parts]}
+def _score(score: Score, *, level: float, opted_out: bool = False) -> dict[str, Any]:
+    digits = shown_parts([part.value for part in score.parts], score.score, level=level)
+    parts = [
+        _part(part, opted_out=opted_out) | {"shown": digit} for part, digit in zip(score.parts, digits, strict=True)
+    ]
+    return {"score": score.score, "shown": shown(score.score, level=level), "parts": parts}
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: Part, *, opted_out: bool) -> dict[str, Any]:
     """Return a counted rule with all of its numbers, zeros too; of others only what there is."""
-    shown: dict[str, Any] = msgspec.to_builtins(part)
+    told: dict[str, Any] = msgspec.to_builtins(part)
     if part.rule and part.group:
-        shown |= {"count": part.count, "decayed": part.decayed, "points": part.points}
-    return shown
+        told |= {"count": part.count, "decayed": part.decayed, "points": part.points}
+        told |= {"suspect": part.suspect, "over": part.over, "opted_out": part.count if opted_out else 0}
+    return told
 
 
 def _instant(micros: int | None) -> datetime | None:

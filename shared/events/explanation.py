@@ -19,6 +19,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     decayed: float = 0.0
     points: float = 0.0
     suspect: int = 0  # touches that met the rule and are worth nothing: a machine may have made them
+    over: int = 0  # touches that met the rule and are worth nothing: `per_day` of their day had counted before
 
 
 class Score(msgspec.Struct, frozen=True):

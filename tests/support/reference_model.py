@@ -135,14 +135,19 @@ def remember(past: Past, touch: Touch, agreement: Agreement) -> bool:
         if not all(matches(value_of(touch, line.field), line) for line in rule.when):
             continue
         asks = asks or rule.hand_raise
-        past.latest[rule.id] = max(past.latest.get(rule.id, touch.occurred_at), touch.occurred_at)
-        instant = touch.occurred_at
+        instant = happened(touch)
+        past.latest[rule.id] = max(past.latest.get(rule.id, instant), instant)
         if rule.per_day is not None:
             instant = instant.replace(hour=12, minute=0, second=0, microsecond=0)
             if past.counted[rule.id].count(instant) >= rule.per_day:
                 continue
         past.counted[rule.id].append(instant)
     return asks and touch.received_at - touch.occurred_at <= agreement.half_life
+
+
+def happened(touch: Touch) -> datetime:
+    """Return when it happened: not later than it was received, whatever a clock said."""
+    return min(touch.occurred_at, touch.received_at)
 
 
 def engagement(past: Past, agreement: Agreement, at: datetime) -> float:
@@ -185,7 +190,7 @@ def may_be_told(past: Past, agreement: Agreement) -> bool:
 def fitting(past: Past, agreement: Agreement) -> list[Any]:
     """Return the fit rules that the newest traits meet."""
     known: dict[str, Any] = {}
-    for touch in sorted(past.touches, key=lambda touch: (touch.occurred_at, touch.id)):
+    for touch in sorted(past.touches, key=lambda touch: (happened(touch), touch.id)):
         if touch.traits or touch.account_traits or touch.account_domain:
             known |= {f"contact.{key}": value for key, value in touch.traits.items()}
             known |= {f"account.{key}": value for key, value in touch.account_traits.items()}
@@ -195,7 +200,7 @@ def fitting(past: Past, agreement: Agreement) -> list[Any]:
 
 def is_out(past: Past) -> bool:
     """Tell whether the newest word on contacting is to leave the contact alone."""
-    told = [(touch.occurred_at, touch.opted_out, touch.id) for touch in past.touches if touch.opted_out is not None]
+    told = [(happened(touch), touch.opted_out, touch.id) for touch in past.touches if touch.opted_out is not None]
     return bool(max(told)[1]) if told else False
 
 

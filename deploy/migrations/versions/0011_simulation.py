@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0011_simulation"
-down_revision = "0010_history"
+down_revision = "0009_rejections"
 branch_labels = None
 depends_on = None
 

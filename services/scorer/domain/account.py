@@ -13,8 +13,8 @@ import msgspec
 
 from services.scorer.domain.arming import Arming, ArmingKind
 from services.scorer.domain.engagement import LARGEST, group_sums, within_caps
+from services.scorer.domain.gaps import below
 from services.scorer.domain.instants import from_micros
-from services.scorer.domain.readiness import below
 from services.scorer.domain.rollup import Person, Rollup
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import AccountTerms, Terms

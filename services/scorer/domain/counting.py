@@ -12,8 +12,16 @@ from shared.events.touch import Touch
 from shared.events.vocabulary import is_own_doing
 
 
+def happened_at(touch: Touch) -> Micros:
+    """Return when the touch counts as having happened: from a clock that is fast, when it was received.
+
+    What is yet to come would weigh more than one, and outlast every later word on the same trait.
+    """
+    return min(to_micros(touch.occurred_at), to_micros(touch.received_at))
+
+
 def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
-    """Take in what holds under any agreement: who the contact is, how often it acted. `at`: when it occurred.
+    """Take in what holds under any agreement: who the contact is, how often it acted. `at`: when it happened.
 
     Return whether the touch turned it from reachable to opted out.
     """
@@ -47,7 +55,7 @@ def learn_identity(state: ContactState, touch: Touch, at: Micros) -> bool:
 
 
 def count(state: ContactState, touch: Touch, at: Micros, *, terms: Terms) -> tuple[int, ...]:
-    """Count the touch, which occurred `at`, for every rule it meets, and return the indexes of these rules."""
+    """Count the touch, which happened `at`, for every rule it meets, and return the indexes of these rules."""
     if terms.upcoming is not None and is_prepared(state, terms.upcoming):
         _count(_prepared(state), touch, at, terms.upcoming)
     return _count(state.rules, touch, at, terms)
@@ -70,6 +78,7 @@ def _count(counts: dict[str, RuleCount], touch: Touch, at: Micros, terms: Terms)
                 day = at // DAY
                 counted = kept.days.get(day, 0)
                 if counted >= rule.per_day:
+                    kept.over += 1
                     continue
                 kept.days[day] = counted + 1
                 kept.decayed.add(day * DAY + DAY // 2, terms.half_life)
@@ -107,7 +116,7 @@ def prepare(state: ContactState, history: Iterable[Judged], upcoming: Terms) -> 
         if judged.suspect:
             _note_suspect(counts, judged.touch, upcoming)
         else:
-            _count(counts, judged.touch, to_micros(judged.touch.occurred_at), upcoming)
+            _count(counts, judged.touch, happened_at(judged.touch), upcoming)
     state.prepared = Prepared(upcoming.version, counts)
 
 

@@ -13,6 +13,7 @@ from services.scorer.domain.arming import Reason
 from services.scorer.domain.cooling import falls_below
 from services.scorer.domain.counting import (
     count,
+    happened_at,
     is_prepared,
     learn,
     learn_identity,
@@ -61,7 +62,7 @@ def take_touch(
     """
     decisions: list[Decision] = []
     at = to_micros(touch.received_at)
-    occurred_at = to_micros(touch.occurred_at)
+    occurred_at = happened_at(touch)
     is_suspect = bool(touch.suspect or found)
     if terms is not None:
         state.arming = state.arming.at(at)  # falling comes before the touch that may raise it again
@@ -116,7 +117,7 @@ def take_terms(
             if judged.suspect:
                 note_suspect(state, judged.touch, terms=terms)
             else:
-                count(state, judged.touch, to_micros(judged.touch.occurred_at), terms=terms)
+                count(state, judged.touch, happened_at(judged.touch), terms=terms)
     if state.prepared is not None and (terms.upcoming is None or not is_prepared(state, terms.upcoming)):
         state.prepared = None  # for a version that another came before
     state.agreement = terms.version

@@ -40,6 +40,7 @@ def engagement(state: ContactState, terms: Terms, at: int) -> Score:
                 decayed=decayed,
                 points=rule.points,
                 suspect=kept.suspect,
+                over=kept.over,
             )
         )
     for group, cap in terms.agreement.groups.items():
@@ -52,7 +53,9 @@ def engagement(state: ContactState, terms: Terms, at: int) -> Score:
     elif total > LARGEST:
         parts.append(Part(value=LARGEST - total, adjustment="ceiling"))
     if state.is_opted_out:
-        parts.append(Part(value=-fsum(part.value for part in parts), adjustment="opted_out"))
+        counted_touches = sum(kept.count for _, kept, _ in counted)
+        taken = -fsum(part.value for part in parts)
+        parts.append(Part(value=taken, adjustment="opted_out", count=counted_touches))
     return Score(fsum(part.value for part in parts), tuple(parts))
 
 

@@ -1,10 +1,12 @@
-"""Readiness: whether the agreement's threshold holds, and what is missing in the words of the agreement."""
+"""Readiness: whether the agreement's threshold holds, and what is missing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from services.scorer.domain.arming import ArmingKind
+from services.scorer.domain import gaps
+from services.scorer.domain.arming import Arming, ArmingKind
 from services.scorer.domain.engagement import engagement, group_sums, within_caps
-from services.scorer.domain.fit import fit
+from services.scorer.domain.fit import fit, unknown_traits
+from services.scorer.domain.gaps import Gap
 from services.scorer.domain.stage import reaches, stage
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
@@ -22,12 +24,17 @@ class Assessment:
     fit: Score
     stage: Stage | None
     touches: int
-    missing: tuple[str, ...]
+    gaps: tuple[Gap, ...]
 
     @property
     def ready(self) -> bool:
         """Whether the contact is sales-ready."""
-        return not self.missing
+        return not self.gaps
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is missing in words."""
+        return tuple(gap.words for gap in self.gaps)
 
 
 def assess(state: ContactState, terms: Terms, at: int) -> Assessment:
@@ -36,29 +43,26 @@ def assess(state: ContactState, terms: Terms, at: int) -> Assessment:
     engaged = engagement(state, terms, at)
     fitting = fit(state, terms)
     reached = stage(state, terms, at)
-    missing = []
+    found = []
     if state.is_opted_out:
-        missing.append("opted out")
-    missing += [f"disqualified by {rule_id}" for rule_id in fitting.disqualified_by]
+        found.append(gaps.opted_out())
+    found += [gaps.disqualified(rule_id) for rule_id in fitting.disqualified_by]
     if engaged.score < terms.threshold:
-        missing.append(f"engagement {below(engaged.score, ready.engagement)} of {ready.engagement:g}")
+        found.append(gaps.engagement_below(engaged.score, ready.engagement))
     if fitting.score.score < terms.least_fit:
-        missing.append(f"fit {below(fitting.score.score, ready.fit)} of {ready.fit:g}")
+        found.append(gaps.fit_below(fitting.score.score, ready.fit, unknown_traits(state, terms)))
     if state.touches < ready.touches:
-        more = ready.touches - state.touches
-        missing.append(f"{more} more {'touch' if more == 1 else 'touches'}")
+        found.append(gaps.touches_short(state.touches, ready.touches))
     if ready.stage is not None and not reaches(reached, ready.stage):
-        missing.append(f"stage {reached}, needs {ready.stage}" if reached else f"stage unknown, needs {ready.stage}")
-    return Assessment(engaged, fitting.score, reached, state.touches, tuple(missing))
+        found.append(gaps.stage_short(reached, ready.stage))
+    return Assessment(engaged, fitting.score, reached, state.touches, tuple(found))
 
 
-def assess_now(state: ContactState, terms: Terms, at: int) -> Assessment:
-    """Like `assess`, for showing: asking for sales makes a contact ready for as long as that handoff is open."""
-    assessment = assess(state, terms, at)
-    arming = state.arming.at(at)
+def heeding_request(assessment: Assessment, arming: Arming) -> Assessment:
+    """Return the assessment for showing: asking for sales makes a contact ready for as long as that handoff is open."""
     asked = arming.kind is ArmingKind.HANDED and arming.reason == "hand_raise"
-    if asked and not state.is_opted_out and not fit(state, terms).disqualified_by:
-        return Assessment(assessment.engagement, assessment.fit, assessment.stage, assessment.touches, ())
+    if asked and not any(gap.what in {"opted_out", "disqualified"} for gap in assessment.gaps):
+        return replace(assessment, gaps=())
     return assessment
 
 
@@ -79,12 +83,3 @@ def _fit_score(state: ContactState, terms: Terms) -> float:
     if state.fit is None:
         state.fit = fit(state, terms).score.score
     return state.fit
-
-
-def below(score: float, level: float) -> str:
-    """Write a score that is below the level so that it does not look like the level: 49.97, not 50.0."""
-    for digits in (1, 2, 4, 9):
-        written = f"{score:.{digits}f}"
-        if float(written) < level:
-            return written
-    return repr(score)

@@ -6,8 +6,7 @@ contacts may both have counted a touch, and `per_day` limits count anew. What wa
 
 from collections.abc import Iterable
 
-from services.scorer.domain.counting import count, learn, learn_identity, note_suspect
-from services.scorer.domain.instants import to_micros
+from services.scorer.domain.counting import count, happened_at, learn, learn_identity, note_suspect
 from services.scorer.domain.state import ContactState, Prepared
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
@@ -15,7 +14,15 @@ from services.scorer.domain.verdict import Judged
 
 def recount(state: ContactState, history: Iterable[Judged], terms: Terms | None) -> ContactState:
     """Return the state that these touches make, in the order of their receipt. Without terms no rule counts."""
-    made = ContactState(
+    made = started_anew(state, terms)
+    for judged in sorted(history, key=lambda judged: (judged.touch.received_at, judged.touch.id)):
+        take_again(made, judged, terms)
+    return made
+
+
+def started_anew(state: ContactState, terms: Terms | None) -> ContactState:
+    """Return the contact without anything that its touches tell."""
+    return ContactState(
         arming=state.arming,
         counting=terms.counting if terms else state.counting,
         agreement=terms.version if terms else state.agreement,
@@ -28,15 +35,16 @@ def recount(state: ContactState, history: Iterable[Judged], terms: Terms | None)
         handed_at=state.handed_at,
         withdrawn_at=state.withdrawn_at,
     )
-    for judged in sorted(history, key=lambda judged: (judged.touch.received_at, judged.touch.id)):
-        touch = judged.touch
-        at = to_micros(touch.occurred_at)
-        if judged.suspect:
-            learn_identity(made, touch, at)
-            if terms is not None:
-                note_suspect(made, touch, terms=terms)
-        else:
-            learn(made, touch, at)
-            if terms is not None:
-                count(made, touch, at, terms=terms)
-    return made
+
+
+def take_again(made: ContactState, judged: Judged, terms: Terms | None) -> None:
+    """Take a touch of the history into the state. Nothing is decided."""
+    at = happened_at(judged.touch)
+    if judged.suspect:
+        learn_identity(made, judged.touch, at)
+        if terms is not None:
+            note_suspect(made, judged.touch, terms=terms)
+    else:
+        learn(made, judged.touch, at)
+        if terms is not None:
+            count(made, judged.touch, at, terms=terms)

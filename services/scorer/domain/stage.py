@@ -1,5 +1,7 @@
 """Stage: how far along the buyer's journey the contact is, by the evidence that still holds."""
 
+from typing import NamedTuple
+
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from shared.agreement.model import JOURNEY, Stage
@@ -13,6 +15,25 @@ def stage(state: ContactState, terms: Terms, at: int) -> Stage | None:
         if kept is not None and position > reached and kept.last + window >= at:
             reached = position
     return JOURNEY[reached] if reached >= 0 else None
+
+
+class Evidence(NamedTuple):
+    """What speaks for a stage: the newest touch of a rule, and how long it does. Instants are in microseconds."""
+
+    stage: Stage
+    rule: str
+    at: int
+    until: int
+
+
+def evidence(state: ContactState, terms: Terms, at: int) -> list[Evidence]:
+    """Return all evidence that holds at the instant, of the furthest stage first, then what holds longest."""
+    held = [
+        Evidence(JOURNEY[position], rule_id, kept.last, kept.last + window)
+        for rule_id, (position, window) in terms.evidence.items()
+        if (kept := state.rules.get(rule_id)) is not None and kept.last + window >= at
+    ]
+    return sorted(held, key=lambda found: (-JOURNEY.index(found.stage), -found.until, found.rule))
 
 
 def reaches(reached: Stage | None, required: Stage | None) -> bool:

@@ -27,6 +27,7 @@ class RuleCount(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     last: int = -(1 << 62)  # newest `occurred_at` of a touch that met the rule
     days: dict[int, int] = {}  # of a rule with `per_day`: how many counted on each UTC day since 1970
     suspect: int = 0  # touches that met the rule and do not count, because a machine may have made them
+    over: int = 0  # touches that met the rule and do not count, because `per_day` of their day had counted before
 
 
 class Prepared(msgspec.Struct, array_like=True, gc=False):

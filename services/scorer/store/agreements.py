@@ -9,7 +9,7 @@ A version that counts otherwise than the active one is `activating` first: it is
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -36,6 +36,11 @@ _HOLD = select(func.pg_advisory_xact_lock_shared(_ACTIVE_LOCK))
 _IN_FORCE = agreement.c.status.in_(["active", "activating"])
 _ACTIVE = select(agreement.c.version, agreement.c.status, agreement.c.activated_at).where(_IN_FORCE)
 _UPCOMING = select(agreement.c.version).where(agreement.c.status == "activating")
+_ACTIVATIONS = (
+    select(agreement.c.activated_at, agreement.c.version, agreement.c.title)
+    .where(agreement.c.activated_at.is_not(None))
+    .order_by(agreement.c.activated_at, agreement.c.version)
+)
 _PROPOSE_LOCK = derived_id("scorer.agreement.propose").int & 0x7FFF_FFFF_FFFF_FFFF
 
 
@@ -71,6 +76,14 @@ class Active:
     since: datetime
 
 
+class Activation(NamedTuple):
+    """A version that came into force at an instant, and stayed so until the next did."""
+
+    since: datetime
+    version: int
+    title: str
+
+
 class AgreementStore:
     """The rows of `scorer.agreement` and `scorer.signature`."""
 
@@ -92,6 +105,11 @@ class AgreementStore:
             return None
         terms = await self.terms(connection, row.version, upcoming=upcoming.version if upcoming else None)
         return Active(terms, row.activated_at)
+
+    async def activations(self, connection: AsyncConnection) -> list[Activation]:
+        """Return which versions came into force when, in that order."""
+        rows = await connection.execute(_ACTIVATIONS)
+        return [Activation(row.activated_at, row.version, row.title) for row in rows]
 
     async def upcoming(self, engine: AsyncEngine) -> int | None:
         """Return the version that is about to be in force."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.deciding import Handoff
+from services.scorer.domain.retelling import Step
 from services.scorer.domain.simulation import Made
 from shared.events.feedback import Feedback, FeedbackKind
 
@@ -43,6 +44,14 @@ _BETWEEN = """
     SELECT handoff.id, contact_id, decided_at, answer.id AS answer_id, kind, at, answer.reason
     FROM scorer.handoff LEFT JOIN scorer.answer ON handoff_id = handoff.id
     WHERE contact_id > $1 AND contact_id <= $2
+    ORDER BY handoff.id, at, answer.id
+"""
+
+
+_OF_CONTACT = """
+    SELECT handoff.id, decided_at, agreement, handoff.reason AS why, answer.id AS answer_id, kind, at, answer.reason
+    FROM scorer.handoff LEFT JOIN scorer.answer ON handoff_id = handoff.id
+    WHERE contact_id = $1
     ORDER BY handoff.id, at, answer.id
 """
 
@@ -99,6 +108,20 @@ class HandoffStore:
         """Remove all about the contacts, and the leads found of them."""
         for statement in _REMOVE:
             await connection.exec_driver_sql(statement, (list(contacts),))
+
+    async def of_contact(self, connection: AsyncConnection, contact_id: UUID) -> list[Step]:
+        """Return the handoffs of a contact and what sales said about each, in the order in which it happened."""
+        steps: dict[UUID, Step] = {}
+        for row in await connection.exec_driver_sql(_OF_CONTACT, (contact_id,)):
+            if row.decided_at is not None:
+                steps[row.id] = Step(
+                    kind="handoff", at=row.decided_at, handoff_id=row.id, reason=row.why, agreement=row.agreement
+                )
+            if row.kind is not None:
+                steps[row.answer_id] = Step(
+                    kind=row.kind, at=row.at, handoff_id=row.id, reason=row.reason or None, agreement=None
+                )
+        return sorted(steps.values(), key=lambda step: step.at)
 
     async def between(self, connection: AsyncConnection, *, after: UUID, until: UUID) -> dict[UUID, list[Made]]:
         """Return the handoffs of each contact whose id is above the one and not above the other."""

@@ -1,6 +1,6 @@
 """Touches: the history of every contact, and the check that none counts twice."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.scorer.store.touch_copy import stage
 from shared.events.touch import Touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
+_AT_ONCE = 500  # touches in memory, and between two turns of the event loop
 
 # Of thousands of rows a handful at most are repeats, so it is these that are returned.
 _ADD_STAGED = """
@@ -179,6 +180,25 @@ class TouchStore:
         if after is not None:
             statement = statement.where(touch.c.id > after)
         return [_judged(row) for row in await connection.execute(statement)]
+
+    async def received_after(self, connection: AsyncConnection, contact_id: UUID, instant: datetime) -> bool:
+        """Tell whether any touch of the contact was received after the instant."""
+        later = select(touch.c.id).where(touch.c.contact_id == contact_id, touch.c.received_at > instant)
+        return bool(await connection.scalar(select(later.exists())))
+
+    async def in_order(
+        self, connection: AsyncConnection, contact_id: UUID, *, until: datetime
+    ) -> AsyncIterator[Sequence[Judged]]:
+        """Yield the touches received until the instant in the order of receipt, some hundreds at a time."""
+        statement = (
+            select(touch.c.payload, touch.c.suspect, touch.c.trusted, touch.c.trusted_by, touch.c.trusted_at)
+            .where(touch.c.contact_id == contact_id, touch.c.received_at <= until)
+            .order_by(touch.c.received_at, touch.c.id)
+            .execution_options(yield_per=_AT_ONCE)
+        )
+        async with connection.stream(statement) as rows:
+            async for some in rows.partitions():
+                yield [_judged(row) for row in some]
 
     async def page(
         self, connection: AsyncConnection, contact_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int

@@ -163,6 +163,7 @@ class Rig:
             touches=self.touches,
             agreements=self.agreements,
             accounts=self.accounts,
+            handoffs=self.handoff_store,
             keys=keys,
             clock=lambda: self.now,
             on_activation=lambda: None,

@@ -58,7 +58,7 @@ async def test_three_people_of_one_company(rig: Rig) -> None:
     await rig.decide_accounts()
     assert await rig.handoffs() == []
     shown = await rig.get("/v1/accounts/acme.example")
-    assert shown["missing"] == ["engagement 45.0 of 60", "1 more person"]
+    assert shown["missing"] == ["engagement 45 of 60", "1 more person"]
 
     await rig.give(who("eve"), *looks("eve"), number=2)
     await rig.decide_accounts()

@@ -75,7 +75,18 @@ async def test_a_rule_that_is_worth_nothing(rig: Rig) -> None:
     contact = await rig.get(f"/v1/contacts/{ADA}")
 
     assert contact["engagement"]["parts"] == [
-        {"rule": "email-opened", "group": "email", "count": 1, "decayed": 1.0, "points": 0.0, "value": 0.0}
+        {
+            "rule": "email-opened",
+            "group": "email",
+            "count": 1,
+            "decayed": 1.0,
+            "points": 0.0,
+            "value": 0.0,
+            "shown": "0.00",
+            "suspect": 0,
+            "over": 0,
+            "opted_out": 0,
+        }
     ]
 
 

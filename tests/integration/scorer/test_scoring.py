@@ -21,13 +21,14 @@ async def test_a_contact_explains_its_score(rig: Rig) -> None:
 
     contact = await rig.get(f"/v1/contacts/{ADA}")
 
-    assert contact["engagement"] == {
-        "score": 16.5,  # 15 + 1.5
-        "parts": [
-            {"value": 15.0, "rule": "pricing-viewed", "group": "intent", "count": 2, "decayed": 1.5, "points": 10.0},
-            {"value": 1.5, "rule": "page-viewed", "group": "web", "count": 2, "decayed": 1.5, "points": 1.0},
-        ],
-    }
+    assert contact["engagement"]["score"] == 16.5  # 15 + 1.5
+    nothing = {"suspect": 0, "over": 0, "opted_out": 0}
+    assert contact["engagement"]["parts"] == [
+        {"value": 15.0, "rule": "pricing-viewed", "group": "intent", "count": 2, "decayed": 1.5, "points": 10.0}
+        | {"shown": "15.00", **nothing},
+        {"value": 1.5, "rule": "page-viewed", "group": "web", "count": 2, "decayed": 1.5, "points": 1.0}
+        | {"shown": "1.50", **nothing},
+    ]
     assert contact["fit"]["score"] == 80
     assert [part["rule"] for part in contact["fit"]["parts"]] == ["target-industry", "decision-maker"]
     assert contact["touches"] == 2

@@ -104,21 +104,21 @@ def test_what_is_missing() -> None:
     assert assess(state, TERMS, to_micros(NOON)).missing == (
         "opted out",
         "disqualified by competitor",
-        "engagement 0.0 of 50",
-        "fit 0.0 of 50",
+        "engagement 0 of 50",
+        "fit 0 of 50",
         "stage first_thought, needs active_looking",
     )
 
     state = known(*(a_touch(n, path="/pricing") for n in range(7)))
     assert assess(state, TERMS, to_micros(NOON)).missing == (
-        "engagement 27.0 of 50",  # 2 x 10 + 7 x 1
-        "fit 0.0 of 50",
+        "engagement 27 of 50",  # 2 x 10 + 7 x 1
+        "fit 0 of 50: industry, title unknown",
         "1 more touch",
     )
 
     state = known(a_demo_request(1))
     assert assess(state, TERMS, to_micros(NOON)).missing == (
-        "fit 0.0 of 50",
+        "fit 0 of 50: industry, title unknown",
         "7 more touches",
         "stage unknown, needs active_looking",
     )
