@@ -1,8 +1,10 @@
 """The subcommands about single contacts: `tandem contact`."""
 
 import sys
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -13,11 +15,68 @@ from services.terminal import call, fail, out
 if TYPE_CHECKING:
     from services.client import TandemClient
 
-contact = typer.Typer(help="Single contacts: merges, consent, export, erasure.", no_args_is_help=True)
+contact = typer.Typer(help="Single contacts: scores, merges, consent, export, erasure.", no_args_is_help=True)
+
+_MARGIN = 6  # characters left of a chart
+_WIDEST = 120  # characters, one point each
 
 IngestUrl = Annotated[str, typer.Option(envvar="TANDEM_INGEST_URL", help="Where ingest listens, if not there.")]
 RouterUrl = Annotated[str, typer.Option(envvar="TANDEM_ROUTER_URL", help="Where the router listens, if not there.")]
+Who = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The contact's id, or its address.")]
+AsOf = Annotated[str, typer.Option(help="Instant to score at, such as 2026-03-01T12:00:00Z; now when absent.")]
+Version = Annotated[
+    int | None, typer.Option(min=1, help="Version of the agreement to score under; the one in force when absent.")
+]
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="The contact's id.")]
+
+
+@contact.command("show")
+def contact_show(
+    who: Who,
+    as_of: AsOf = "",
+    version: Version = None,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Show how a contact stands and why: scores with their parts, what is missing, how it cools, what comes next.
+
+    Example: tandem contact show ada@acme.example --as-of 2026-03-01T12:00:00Z --key marketing_…
+    """
+    from services.contact_screen import render_contact
+
+    query = _query(as_of=as_of, version=version)
+    out.print(render_contact(call(lambda: _read(_client(url, key), who, **query))))
+
+
+@contact.command("history")
+def contact_history(
+    who: Who,
+    days: Annotated[int, typer.Option(min=1, max=36500, help="How far to look back.")] = 90,
+    version: Version = None,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Draw how a contact's engagement went, and what was decided about it.
+
+    Example: tandem contact history ada@acme.example --days 30 --key marketing_…
+    """
+    from services.contact_screen import render_history
+
+    until = datetime.now(UTC)
+    step = timedelta(days=days) / max(1, min(out.width - _MARGIN, _WIDEST) - 1)
+    query = _query(
+        since=(until - timedelta(days=days)).isoformat(),
+        until=until.isoformat(),
+        step=f"{max(1, ceil(step.total_seconds()))}s",
+        version=version,
+    )
+
+    async def read() -> Any:
+        client = _client(url, key)
+        found = await _read(client, who)
+        return await client.get(f"/v1/contacts/{found['id']}/history", **query)
+
+    out.print(render_history(call(read)))
 
 
 @contact.command("merges")
@@ -133,6 +192,21 @@ def contact_erase(
     out.print(f"Within a minute, as erasure {erased['erasure']}:", soft_wrap=True, highlight=False)
     for step in erased["next"]:
         out.print(f"  {step}", soft_wrap=True, highlight=False)
+
+
+async def _read(client: "TandemClient", who: str, **query: Any) -> Any:
+    """Return the contact of an id or an address. Ends the command when there is not exactly one."""
+    if "@" not in who:
+        return await client.get(f"/v1/contacts/{_uuid(who)}", **query)
+    found = (await client.get("/v1/contacts", email=who))["contacts"]
+    if len(found) != 1:
+        ids = ", ".join(contact["id"] for contact in found)
+        raise fail(f"{who} names {len(found)} contacts: {ids}. Ask for one of them." if ids else f"Nobody has {who}.")
+    return await client.get(f"/v1/contacts/{found[0]['id']}", **query)
+
+
+def _query(**given: Any) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value not in {"", None}}
 
 
 def _say(contact_id: UUID, url: str, key: str, *, word: str) -> None:
