@@ -22,6 +22,7 @@ from services.router.domain.webhook_schema import webhook_schemas
 from services.router.endpoint_keeping import EndpointKeeper
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
+from services.router.nurturing import NurtureHandler
 from services.router.pacing import Pacing
 from services.router.releasing import Releaser
 from services.router.replaying import Replayer
@@ -36,6 +37,7 @@ from services.router.store.endpoints import EndpointStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.nurtures import NurtureStore
 from services.router.store.queue import QueueStore
 from services.router.store.replays import ReplayStore
 from services.router.store.teams import TeamStore
@@ -43,7 +45,7 @@ from services.router.targets import Targets
 from services.router.team_setting import TeamSetter
 from services.router.tokens import Tokens
 from services.router.vault import Vault
-from services.router.worker import Gauges, Sweeper, erasures_worker, handoffs_worker
+from services.router.worker import Gauges, Sweeper, erasures_worker, handoffs_worker, nurture_worker
 from shared.platform import Platform
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
@@ -56,7 +58,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     engine, clock = platform.engine, platform.clock
     teams, handoffs, queue = TeamStore(engine), HandoffStore(engine), QueueStore(engine)
     deliveries, claims, attempts = DeliveryStore(engine), ClaimStore(engine), AttemptStore(engine)
-    erasures, given, clocks = ErasureStore(), GivenStore(), ClockStore(engine)
+    erasures, given, clocks, nurtures = ErasureStore(), GivenStore(), ClockStore(engine), NurtureStore()
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     sender = Sender(
@@ -160,6 +162,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         teams=teams,
         handoffs=handoffs,
         deliveries=deliveries,
+        nurtures=nurtures,
         erasures=erasures,
         assigner=assigner,
         outbox=outbox,
@@ -182,9 +185,23 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             handoffs=handoffs,
             deliveries=deliveries,
             erasures=erasures,
+            nurtures=nurtures,
             outbox=outbox,
             clock=clock,
             erased=erased,
+        ),
+        positions=positions,
+    )
+    nurturing = nurture_worker(
+        platform,
+        handler=NurtureHandler(
+            positions=positions,
+            teams=teams,
+            nurtures=nurtures,
+            deliveries=deliveries,
+            outbox=outbox,
+            clock=clock,
+            told=assigned,
         ),
         positions=positions,
     )
@@ -232,6 +249,8 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             *consuming.halted(),
             *erasing.missing(),
             *erasing.halted(),
+            *nurturing.missing(),
+            *nurturing.halted(),
         )
 
     try:
@@ -241,6 +260,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             workers={
                 "handoffs": consuming.run,
                 "erasures": erasing.run,
+                "nurture": nurturing.run,
                 "queue": sweeper.run,
                 "clock": keeper.run,
                 "deliveries": delivering.run,
@@ -251,7 +271,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             },
             readiness=readiness,
             schemas=webhook_schemas(),
-            liveness=lambda: (*consuming.hung(), *erasing.hung()),
+            liveness=lambda: (*consuming.hung(), *erasing.hung(), *nurturing.hung()),
         )
     finally:
         await sender.aclose()

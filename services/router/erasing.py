@@ -15,8 +15,9 @@ from services.router.domain.erasure import render_contact_erased, stripped
 from services.router.domain.handoff import Step, Taken, allows, take
 from services.router.reading import reject
 from services.router.store.deliveries import DeliveryStore, NewDelivery
-from services.router.store.erasures import ErasureStore, Holder
+from services.router.store.erasures import ErasureStore, Holder, joined
 from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.nurtures import NurtureStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock, require_aware
 from shared.events.contact import ContactErased, decode_contact
@@ -38,6 +39,7 @@ class ErasuresHandler:
         handoffs: HandoffStore,
         deliveries: DeliveryStore,
         erasures: ErasureStore,
+        nurtures: NurtureStore,
         outbox: Outbox,
         clock: Clock,
         erased: Callable[[], None],
@@ -47,6 +49,7 @@ class ErasuresHandler:
         self._handoffs = handoffs
         self._deliveries = deliveries
         self._erasures = erasures
+        self._nurtures = nurtures
         self._outbox = outbox
         self._clock = clock
         self._erased = erased
@@ -82,7 +85,12 @@ class ErasuresHandler:
         await self._withdraw(connection, handoffs, now=now)
         await self._erasures.hold(connection, ids)
         await self._deliveries.cancel(connection, ids)
-        holders = await self._erasures.holders(connection, ids)
+        holders = joined(
+            [
+                *await self._erasures.holders(connection, ids),
+                *await self._nurtures.erase(connection, erased.contact_ids),
+            ]
+        )
         await self._tell(connection, erased, holders, now=now)
         await self._erasures.strip(
             connection, [(handoff.id, encode_handoff(stripped(handoff.ready))) for handoff in handoffs]

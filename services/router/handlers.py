@@ -12,6 +12,7 @@ from services.router.reading import Intake, read_batches, reject
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.nurtures import NurtureStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.log.records import Batch
@@ -36,6 +37,7 @@ class HandoffsHandler:
         teams: TeamStore,
         handoffs: HandoffStore,
         deliveries: DeliveryStore,
+        nurtures: NurtureStore,
         erasures: ErasureStore,
         assigner: Assigner,
         outbox: Outbox,
@@ -48,6 +50,7 @@ class HandoffsHandler:
         self._teams = teams
         self._handoffs = handoffs
         self._deliveries = deliveries
+        self._nurtures = nurtures
         self._erasures = erasures
         self._assigner = assigner
         self._outbox = outbox
@@ -90,6 +93,8 @@ class HandoffsHandler:
         for opt_out in intake.opt_outs:
             newest[opt_out.contact_id] = max(opt_out.at, newest.get(opt_out.contact_id, opt_out.at))
         await self._handoffs.opt_out(connection, newest.items())
+        if newest:
+            await self._nurtures.withdraw(connection, newest.keys())
         opted_out = await self._handoffs.insert_new(connection, handoffs, now=now)
         if newest or opted_out:
             contacts = {*newest, *(handoff.ready.contact.id for handoff in handoffs)}

@@ -40,7 +40,7 @@ def read_batches(batches: Iterable[Batch], *, now: datetime) -> Intake:
             continue
         match message:
             case HandoffReady():
-                handoffs.append(NewHandoff(ready=message, document=record.value, traceparent=_trace(record)))
+                handoffs.append(NewHandoff(ready=message, document=record.value, traceparent=trace_of(record)))
             case ContactOptedOut():
                 opt_outs.append(message)
     return Intake(handoffs=tuple(handoffs), opt_outs=tuple(opt_outs), rejected=tuple(rejected))
@@ -74,7 +74,7 @@ def reject(record: StoredRecord, *, reason: str, message: str, now: datetime) ->
     )
 
 
-def _trace(record: StoredRecord) -> str | None:
+def trace_of(record: StoredRecord) -> str | None:
     """Return the trace that the record belongs to; what is not one is left behind, it would end up in a header."""
     trace = (record.header(TRACE_HEADER) or b"").decode("latin-1")
     return trace if _TRACEPARENT.fullmatch(trace) else None

@@ -10,6 +10,7 @@ from services.router.assigning import Assigner, Swept
 from services.router.domain.handoff import UNANSWERED
 from services.router.erasing import ErasuresHandler
 from services.router.handlers import HandoffsHandler
+from services.router.nurturing import NurtureHandler
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.queue import QueueStore
@@ -25,6 +26,7 @@ from shared.telemetry.metrics import Metrics
 
 GROUP = "router"
 ERASURES_GROUP = "router.erasures"
+NURTURE_GROUP = "router.nurture"
 MAX_RECORDS = 200  # a handoff is some kilobytes, and its transaction holds the lock of the team
 GAUGE_INTERVAL = timedelta(seconds=5)
 
@@ -56,6 +58,21 @@ def erasures_worker(platform: Platform, *, handler: ErasuresHandler, positions: 
         handle=handler.handle,
         set_aside=handler.set_aside,
         metrics=platform.metrics,
+        max_records=MAX_RECORDS,
+    )
+
+
+def nurture_worker(platform: Platform, *, handler: NurtureHandler, positions: Positions) -> GroupWorker:
+    """Return the worker that reads `nurture` as one of a group of its own: it holds up no handoffs."""
+    return GroupWorker(
+        NURTURE_GROUP,
+        [TopicName.NURTURE],
+        log=platform.log,
+        claim=positions.claim,
+        handle=handler.handle,
+        set_aside=handler.set_aside,
+        metrics=platform.metrics,
+        set_aside_limit=platform.set_aside_limit,
         max_records=MAX_RECORDS,
     )
 

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.scorer.arrival import Arrived, read_batches, reject
 from services.scorer.domain.accepting import Unusable
 from services.scorer.domain.counting import start_counting
-from services.scorer.domain.deciding import Decision, take_feedback, take_touch
-from services.scorer.domain.instants import to_micros
+from services.scorer.domain.deciding import Decision, pass_time, take_feedback, take_touch
 from services.scorer.domain.merging import owners, part_strangers, roots
 from services.scorer.domain.recounting import recount
 from services.scorer.domain.state import ContactState
@@ -180,13 +179,20 @@ class Scorer:
         return len(states)
 
     async def arm_cooled(self, *, limit: int) -> int:
-        """Arm contacts whose engagement has fallen or whose cool-down is over; return how many."""
+        """Let time alone arm contacts, and change their stage, where it is due; return how many."""
         now = self._clock()
         async with self._engine.begin() as connection:
+            active = await self._agreements.hold_active(connection)
+            terms = active.terms if active else None
             states = await self._contacts.lock_cooled(connection, now, limit=limit)
-            for state in states.values():
-                state.arming = state.arming.at(to_micros(now))
+            decided = [
+                (contact_id, decision)
+                for contact_id, state in states.items()
+                for decision in pass_time(contact_id, state, terms, now=now)
+            ]
+            await self._telling.decided(connection, decided, terms, traces={})
             await self._contacts.save(connection, states)
+        self._telling.announce(decision for _, decision in decided)
         return len(states)
 
     async def _score(self, connection: AsyncConnection, arrived: Arrived, also: Collection[UUID]) -> _Outcome:
@@ -224,7 +230,8 @@ class Scorer:
         await self._handoffs.answered(connection, said)
         if terms is not None:
             for contact_id, feedback in said:
-                take_feedback(states[contact_id], feedback, terms)
+                told = take_feedback(contact_id, states[contact_id], feedback, terms)
+                decided += [(feedback.id, decision) for decision in told]
 
         verdicts = await self._judging.judge(connection, fresh)
         await self._recount(connection, states, fresh, verdicts, terms)

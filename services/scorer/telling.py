@@ -12,6 +12,7 @@ from services.scorer.domain.terms import Terms
 from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.touches import TouchStore
 from shared.events.handoff import ContactOptedOut, encode_handoff
+from shared.events.nurture import ContactNurture, encode_nurture
 from shared.events.rejected import Rejected, encode_rejected
 from shared.events.topics import TopicName
 from shared.ids import MessageId
@@ -47,6 +48,7 @@ class Telling:
         histories = iter(await self._touches.received_until(connection, asked, limit=HISTORY))
         messages = []
         for cause, decision in decided:
+            topic = TopicName.HANDOFFS
             match decision:
                 case Handoff():
                     assert terms is not None, "nothing is handed off without an agreement"
@@ -57,12 +59,15 @@ class Telling:
                 case ContactOptedOut():
                     contact_id = decision.contact_id
                     value = encode_handoff(decision)
+                case ContactNurture():
+                    topic, contact_id = TopicName.NURTURE, decision.contact_id
+                    value = encode_nurture(decision)
                 case _:
                     assert_never(decision)
             messages.append(
                 OutboxMessage(
                     id=MessageId(decision.id),
-                    topic=TopicName.HANDOFFS,
+                    topic=topic,
                     key=str(contact_id).encode(),
                     value=value,
                     traceparent=traces.get(cause),
@@ -90,6 +95,8 @@ class Telling:
             messages += 1
             if isinstance(decision, Handoff):
                 self._metrics.handoffs_decided.labels(decision.reason).inc()
+            elif isinstance(decision, ContactNurture):
+                self._metrics.nurtures_told.labels(decision.kind).inc()
         if messages:
             self._metrics.outbox_waiting.labels("scorer").inc(messages)
             self._outbox.announce()

@@ -58,6 +58,7 @@ _FLOWS = (
         ("handoff-ready", "contact-opted-out"),
         _CONTACT_KEY,
     ),
+    _Flow(TopicName.NURTURE, "send", "Contacts for marketing to keep helping.", ("contact-nurture",), _CONTACT_KEY),
     _Flow(TopicName.FEEDBACK, "send", "What became of handoffs.", ("feedback",), _CONTACT_KEY),
 )
 

@@ -11,6 +11,7 @@ import msgspec
 from shared.events.contact import ContactErased, ContactsMerged, ContactsUnmerged
 from shared.events.feedback import Feedback
 from shared.events.handoff import ContactOptedOut, HandoffReady
+from shared.events.nurture import ContactNurture
 from shared.events.rejected import Rejected
 from shared.events.touch import Touch, TouchType
 from shared.events.vocabulary import VOCABULARY, KnownEvent
@@ -28,6 +29,7 @@ MESSAGES: Mapping[str, type[msgspec.Struct]] = {
     "contact-erased": ContactErased,
     "handoff-ready": HandoffReady,
     "contact-opted-out": ContactOptedOut,
+    "contact-nurture": ContactNurture,
     "feedback": Feedback,
     "rejected": Rejected,
 }

@@ -12,4 +12,5 @@ class TopicName(StrEnum):
     TOUCHES = "touches"  # understood touches; partitioned by contact id
     CONTACTS = "contacts"  # merges, merges undone, erasures; key = the contact that is no longer of its own
     HANDOFFS = "handoffs"  # sales-ready contacts and opt-outs; key = contact id
+    NURTURE = "nurture"  # contacts for marketing to keep helping; key = contact id
     FEEDBACK = "feedback"  # what became of handoffs; key = contact id

@@ -84,6 +84,7 @@ class Metrics:
         )
         self.accounts_decided = counter("accounts_decided", "Accounts decided after somebody of theirs did something.")
         self.handoffs_decided = counter("handoffs_decided", "Contacts that became sales-ready.", "reason")
+        self.nurtures_told = counter("nurtures_told", "Contacts that marketing was told to keep helping.", "kind")
 
         # Router
         self.handoffs_assigned = counter("handoffs_assigned", "Handoffs given to a rep.", "pool")

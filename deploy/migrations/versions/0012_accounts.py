@@ -1,4 +1,4 @@
-"""Scorer: what the contacts of one company did together."""
+"""Scorer: what the contacts of one company did together. Router: what marketing was told to nurture."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,9 +41,18 @@ def upgrade() -> None:
         schema="scorer",
         postgresql_with={"autovacuum_vacuum_scale_factor": 0.01, "autovacuum_vacuum_cost_delay": 0},
     )
+    op.create_table(
+        "nurture",
+        sa.Column("message_id", sa.Text, primary_key=True),
+        sa.Column("contact_id", postgresql.UUID(as_uuid=True), nullable=False),
+        sa.Column("at", instant, nullable=False),
+        schema="router",
+    )
+    op.create_index("nurture_of_contact", "nurture", ["contact_id"], schema="router")
 
 
 def downgrade() -> None:
+    op.drop_table("nurture", schema="router")
     op.drop_table("account_due", schema="scorer")
     op.drop_table("account_contact", schema="scorer")
     op.drop_table("account", schema="scorer")

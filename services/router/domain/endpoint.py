@@ -24,6 +24,7 @@ class EndpointEvent(StrEnum):
     """What an endpoint can be told of. Who had a lead is told of its contact's erasure without asking."""
 
     LEAD_READY = "lead.sales_ready"
+    CONTACT_NURTURE = "contact.nurture"
     ENDPOINT_DISABLED = "endpoint.disabled"
     DELIVERY_EXHAUSTED = "delivery.exhausted"
 

@@ -7,7 +7,9 @@ import msgspec
 from services.router.domain.brief import Brief
 from services.router.domain.erasure import CONTACT_ERASED
 from services.router.domain.handoff import State
+from services.router.domain.nurture import CONTACT_NURTURE
 from services.router.domain.webhook import ESCALATED, EXPIRED, LEAD_READY, REASSIGNED, STATES
+from shared.events.nurture import NurtureKind
 from shared.events.touch import Alias
 
 LEAD_READY_SCHEMA = "webhook-lead-sales-ready"
@@ -18,6 +20,7 @@ GIVEN_SCHEMAS = {
 }
 EXPIRED_SCHEMA = "webhook-handoff-expired"
 CONTACT_ERASED_SCHEMA = "webhook-contact-erased"
+NURTURE_SCHEMA = "webhook-contact-nurture"
 
 _TEXT = {"type": "string"}
 _INSTANT = {"type": "string", "format": "date-time"}
@@ -46,7 +49,7 @@ def webhook_schemas() -> dict[str, dict[str, Any]]:
         }
         for kind, description in given.items()
     }
-    return {**schemas, EXPIRED_SCHEMA: _expired(), CONTACT_ERASED_SCHEMA: _contact_erased()}
+    return {**schemas, EXPIRED_SCHEMA: _expired(), CONTACT_ERASED_SCHEMA: _contact_erased(), NURTURE_SCHEMA: _nurture()}
 
 
 def _given(state: State, brief: dict[str, Any], alias: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +103,32 @@ def _contact_erased() -> dict[str, Any]:
         "title": CONTACT_ERASED,
         "description": "The contact of these handoffs is to be forgotten. The headers are those of Standard Webhooks.",
         **_closed(type={"const": CONTACT_ERASED}, timestamp=_INSTANT, data=data),
+    }
+
+
+def _nurture() -> dict[str, Any]:
+    (alias,), definitions = msgspec.json.schema_components([Alias], ref_template="#/$defs/{name}")
+    stage = {"type": ["string", "null"]}
+    data = _closed(
+        contact=_closed(
+            id=_UUID, email=_TEXT, aliases={"type": "array", "items": alias}, account=_closed(domain=_TEXT)
+        ),
+        why={"enum": [str(kind) for kind in NurtureKind]},
+        stage=stage,
+        before=stage,
+        handoff={"type": ["string", "null"], "format": "uuid"},
+        reason=_TEXT,
+        engagement={"type": "number"},
+        fit={"type": "number"},
+        touches={"type": "integer"},
+        agreement={"type": "integer"},
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": CONTACT_NURTURE,
+        "description": "Marketing may go on helping the contact. The headers are those of Standard Webhooks.",
+        **_closed(type={"const": CONTACT_NURTURE}, timestamp=_INSTANT, data=data),
+        "$defs": definitions,
     }
 
 

@@ -33,7 +33,7 @@ class NewDelivery:
     id: UUID
     message_id: str
     endpoint: str
-    handoff_id: UUID | None  # None: it tells of an erasure, or of an endpoint
+    handoff_id: UUID | None  # None: it tells of an erasure, of an endpoint, or marketing
     contact_id: UUID | None  # None: it tells of an endpoint
     body: bytes
     traceparent: str | None = None
@@ -107,12 +107,18 @@ class DeliveryStore:
             tables.handoff.c.id == _delivery.handoff_id,
             tables.handoff.c.decided_at <= tables.opted_out.c.at,
         )
+        not_nurtured = exists().where(
+            tables.opted_out.c.contact_id == tables.nurture.c.contact_id,
+            tables.nurture.c.message_id == _delivery.message_id,
+            tables.nurture.c.at <= tables.opted_out.c.at,
+        )
         rows = await connection.execute(
             update(tables.delivery)
             .where(
                 _delivery.id.in_(list(ids)),
                 _delivery.state.in_(list(REPLAYABLE)),
                 ~opted_out,
+                ~not_nurtured,
                 _delivery.body != b"",
             )
             .values(state="pending", due_at=now, failures=0, ended_at=None, released_at=now)

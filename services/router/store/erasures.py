@@ -26,6 +26,16 @@ class Holder:
     sending_until: datetime | None  # an attempt is still under way, until then at the latest
 
 
+def joined(holders: Iterable[Holder]) -> list[Holder]:
+    """Return one of each endpoint."""
+    found: dict[str, Holder] = {}
+    for holder in holders:
+        known = found.get(holder.endpoint, Holder(holder.endpoint, (), None))
+        until = max((at for at in (known.sending_until, holder.sending_until) if at is not None), default=None)
+        found[holder.endpoint] = Holder(holder.endpoint, known.handoffs + holder.handoffs, until)
+    return list(found.values())
+
+
 class ErasureStore:
     """SQL about erasures."""
 

@@ -237,6 +237,16 @@ delivery = Table(
     },
 )
 
+# What marketing was told to nurture: whose it is, so that an opt-out or an erasure finds it.
+nurture = Table(
+    "nurture",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("contact_id", UUID(as_uuid=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("nurture_of_contact", "contact_id"),
+)
+
 attempt = Table(
     "attempt",
     metadata,

@@ -24,12 +24,14 @@ from services.scorer.domain.counting import (
 from services.scorer.domain.engagement import group_sums, within_caps
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import from_micros, to_micros
+from services.scorer.domain.nurturing import nurture, recycled, start_nurturing
 from services.scorer.domain.readiness import Assessment, assess, may_be_ready
 from services.scorer.domain.state import ContactState, campaign_of
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
 from shared.events.feedback import Feedback, FeedbackKind
 from shared.events.handoff import ContactOptedOut, ContactSnapshot, EngagedAccount
+from shared.events.nurture import ContactNurture
 from shared.events.touch import Campaign, Touch
 from shared.ids import derived_id
 
@@ -50,7 +52,7 @@ class Handoff:
     account: EngagedAccount | None = None  # that was handed off, with this contact to begin with
 
 
-Decision = Handoff | ContactOptedOut
+Decision = Handoff | ContactOptedOut | ContactNurture
 
 
 def take_touch(
@@ -98,6 +100,8 @@ def take_touch(
     else:
         decisions += _decide_threshold(contact_id, state, terms, at=at, cause=touch.id, touch_id=touch.id)
     _foresee_fall(state, terms, at)
+    if terms.nurture_every is not None:
+        decisions += nurture(contact_id, state, terms, at=at)
     return decisions
 
 
@@ -141,7 +145,20 @@ def settle(contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime,
     state.arming = state.arming.at(instant)
     decisions: list[Decision] = list(_decide_threshold(contact_id, state, terms, at=instant, cause=cause))
     _foresee_fall(state, terms, instant)
+    start_nurturing(state, terms, instant)
     return decisions
+
+
+def pass_time(contact_id: UUID, state: ContactState, terms: Terms | None, *, now: datetime) -> list[Decision]:
+    """Let time alone do to the contact what it has done by now."""
+    instant = to_micros(now)
+    state.arming = state.arming.at(instant)
+    due, state.nurture_due = state.nurture_due, None
+    if terms is None or state.agreement != terms.version:
+        return []  # it is decided under the active agreement soon, and then when to look again
+    if due is None or due > instant:
+        due = state.arming.since or instant
+    return list(nurture(contact_id, state, terms, at=due))
 
 
 def withdraw(contact_id: UUID, state: ContactState, *, at: int, cause: UUID | str) -> list[Decision]:
@@ -149,7 +166,7 @@ def withdraw(contact_id: UUID, state: ContactState, *, at: int, cause: UUID | st
 
     It is told under every id by which handoffs of the contact may be known.
     """
-    at = max(at, state.handed_at or at)
+    at = max(at, state.handed_at or at, state.nurtured.at or at if state.nurtured else at)
     state.withdrawn_at = max(at, state.withdrawn_at or at)
     # The handoff will not be answered. Who opts in again and asks for sales shall not wait for that.
     state.arming = state.arming.closed()
@@ -184,17 +201,19 @@ def hand_off_for(
     return replace(handoff, account=account)
 
 
-def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None:
+def take_feedback(contact_id: UUID, state: ContactState, feedback: Feedback, terms: Terms) -> list[Decision]:
     """Re-arm what sales gave back, close what was won or lost. A repeat, or an earlier handoff's, changes nothing.
 
     A repeat is harmless because it leads to the same instant: given back at `at`, armed again at `at` + cool-down.
     """
+    decisions: list[Decision] = []
     if feedback.handoff_id != state.arming.handoff_id:
-        return
+        return decisions
     at = to_micros(feedback.at)
     match feedback.kind:
         case FeedbackKind.RECYCLED:
             state.arming = state.arming.at(at).recycled(until=at + terms.cool_down)
+            decisions += recycled(contact_id, state, terms, at=at, reason=feedback.reason)
         case FeedbackKind.WON | FeedbackKind.LOST:
             state.arming = state.arming.at(at).closed()
         case (
@@ -209,6 +228,7 @@ def take_feedback(state: ContactState, feedback: Feedback, terms: Terms) -> None
             pass  # the handoff stays open
         case FeedbackKind.OBJECTION | FeedbackKind.STORY:
             pass  # words, which change nothing
+    return decisions
 
 
 def _decide_threshold(

@@ -28,6 +28,8 @@ def started_anew(state: ContactState, terms: Terms | None) -> ContactState:
         agreement=terms.version if terms else state.agreement,
         prepared=None if terms is None or terms.upcoming is None else Prepared(terms.upcoming.version),
         merged=state.merged,
+        nurtured=state.nurtured,
+        nurture_due=state.nurture_due,
         counted_in=state.counted_in,
         handed_for=state.handed_for,
         parted=state.parted,

@@ -165,7 +165,7 @@ class Replay:
             current = state.arming.handoff_id
             if current is not None:
                 said = feedback if current in known else replace(feedback, handoff_id=current)
-                take_feedback(state, said, terms)
+                take_feedback(self._contact_id, state, said, terms)
 
 
 def _received(judged: Judged) -> tuple[datetime, datetime, UUID]:

@@ -15,6 +15,7 @@ import msgspec
 
 from services.scorer.domain.arming import Arming
 from services.scorer.domain.decay import DecayedCount
+from shared.agreement.model import Stage
 from shared.events.touch import Alias, Campaign
 from shared.ids import contact_id, derived_id
 
@@ -49,6 +50,15 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return other is None or (self.at, self.touch_id) > (other.at, other.touch_id)
 
 
+class Nurtured(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What marketing was told of a contact last."""
+
+    stage: Stage | None = None
+    at: int | None = None  # None: nothing yet, this is where it stood when telling began
+    recycled: UUID | None = None  # handoff that it was told of as given back
+    cooled: UUID | None = None  # handoff during which it was told to have cooled
+
+
 class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     """The state of one contact. Changed in place within the transaction that holds its row."""
 
@@ -76,6 +86,8 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     # Names that a merge undone gave to another contact, hashed as the id of a contact is, and that contact. Touches
     # that ingest published before may carry them under this one.
     parted: dict[UUID, UUID] = {}
+    nurtured: Nurtured | None = None
+    nurture_due: int | None = None  # when there may be something to tell marketing if nothing else happens
     counted_in: UUID | None = None  # account in which the contact counts, as far as its last transaction told
     handed_for: UUID | None = None  # account whose handoff the contact's latest one is
     merged_into: UUID | None = None  # the contact that this one lives on in; it holds nothing itself then
@@ -84,6 +96,10 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     def is_opted_out(self) -> bool:
         """Whether the contact asked to be left alone."""
         return self.opted_out is not None and self.opted_out.value is True
+
+    def due_at(self) -> int | None:
+        """Return when time alone changes something about the contact."""
+        return min((at for at in (self.arming.rearms_at, self.nurture_due) if at is not None), default=None)
 
     def profile(self) -> dict[str, Any]:
         """Return the contact's traits; `email` also when only an alias tells it."""

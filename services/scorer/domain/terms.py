@@ -45,6 +45,7 @@ class Terms:
             if rule.stage is not None
         }
         self.accounts = AccountTerms(agreement.accounts) if agreement.accounts else None
+        self.nurture_every = micros_of(agreement.nurture.every) if agreement.nurture else None
         self.hand_raises = frozenset(index for index, rule in enumerate(agreement.rules) if rule.hand_raise)
 
 

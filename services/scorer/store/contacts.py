@@ -204,6 +204,6 @@ def _columns(ids: Sequence[UUID], states: Mapping[UUID, ContactState]) -> tuple[
         list(ids),
         [state.account_id() for state in chosen],
         [encode_state(state) for state in chosen],
-        [None if state.arming.rearms_at is None else from_micros(state.arming.rearms_at) for state in chosen],
+        [None if (at := state.due_at()) is None else from_micros(at) for state in chosen],
         [state.agreement for state in chosen],
     )

@@ -17,6 +17,8 @@ from shared.events.topics import TopicName
 
 _CHUNK = 5000  # touches in memory at once
 
+_ABOUT_CONTACTS = (TopicName.HANDOFFS, TopicName.NURTURE)
+
 _AMONG = "SELECT contact_id FROM scorer.erased WHERE contact_id = ANY($1::uuid[])"
 _REMOVE_TOUCHES = """
     DELETE FROM scorer.touch USING (
@@ -84,7 +86,7 @@ class ErasureStore:
         keys = [str(contact_id).encode() for contact_id in ids]
         outbox = tables.outbox.c
         # What is in the log already is dropped by the router.
-        await connection.execute(delete(tables.outbox).where(outbox.topic == TopicName.HANDOFFS, outbox.key.in_(keys)))
+        await connection.execute(delete(tables.outbox).where(outbox.topic.in_(_ABOUT_CONTACTS), outbox.key.in_(keys)))
         return counted
 
     async def remove_touches(self, connection: AsyncConnection, ids: Collection[UUID]) -> int:

@@ -37,7 +37,7 @@ contact = Table(
     Column("id", UUID(as_uuid=True), primary_key=True),
     Column("account_id", UUID(as_uuid=True)),
     Column("state", LargeBinary, nullable=False),  # JSON of domain.state.ContactState
-    Column("cools_at", DateTime(timezone=True)),  # when it is armed again if nothing happens
+    Column("cools_at", DateTime(timezone=True)),  # when time alone arms it again or changes its stage
     Column("agreement", Integer, nullable=False),  # version that it was last decided under; 0: none
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),

@@ -34,7 +34,7 @@ REPS = [
     {"name": "Sven", "email": "sven@harbour.example", "capacity": 100},
 ]
 POOLS = [{"name": "everyone", "members": ["Rita", "Sven"]}]
-EVERY_WORKER = ("handoffs", "erasures", "queue", "clock", "deliveries", "outbox", "gauges")
+EVERY_WORKER = ("handoffs", "erasures", "nurture", "queue", "clock", "deliveries", "outbox", "gauges")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.nurtures import NurtureStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
 from shared.clock import utc_now
@@ -33,6 +34,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
             teams=teams,
             handoffs=handoffs,
             deliveries=deliveries,
+            nurtures=NurtureStore(),
             erasures=ErasureStore(),
             assigner=Assigner(
                 engine=engine,

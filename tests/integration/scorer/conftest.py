@@ -42,6 +42,7 @@ from services.scorer.telling import Telling
 from shared.events.contact import ContactErased, decode_contact
 from shared.events.feedback import Feedback, encode_feedback
 from shared.events.handoff import ContactOptedOut, HandoffReady, decode_handoff
+from shared.events.nurture import ContactNurture, decode_nurture
 from shared.events.rejected import Rejected, decode_rejected
 from shared.events.topics import TopicName
 from shared.events.touch import Touch, encode_touches
@@ -297,6 +298,10 @@ class Rig:
     async def handoffs(self) -> list[HandoffReady]:
         """Return the handoffs that wait for the router."""
         return [message for message in await self.messages() if isinstance(message, HandoffReady)]
+
+    async def nurtures(self) -> list[ContactNurture]:
+        """Return what waits for marketing."""
+        return [decode_nurture(row.value) for row in await self._waiting(TopicName.NURTURE)]
 
     async def erasures_told(self) -> list[ContactErased]:
         """Return the erasures that wait for the other services."""

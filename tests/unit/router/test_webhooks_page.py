@@ -6,14 +6,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from jsonschema import Draft202012Validator
+
 from services.router.domain.brief import write_brief
+from services.router.domain.endpoint import EndpointEvent
 from services.router.domain.erasure import CONTACT_ERASED, render_contact_erased
 from services.router.domain.handoff import State
+from services.router.domain.nurture import CONTACT_NURTURE, render_nurture
 from services.router.domain.team import Rep
+from services.router.domain.team_reading import read_team
 from services.router.domain.webhook import EXPIRED, LEAD_READY, Message, render_expired, render_given
+from services.router.domain.webhook_schema import NURTURE_SCHEMA, webhook_schemas
 from services.router.settings import RouterSettings
 from shared.durations import parse_duration
 from shared.events.contact import ContactErased
+from shared.events.nurture import ContactNurture, NurtureKind
+from shared.events.touch import Alias
 from tests.support.handoffs import DECIDED_AT, make_handoff
 from tests.support.signed import signed_headers
 
@@ -75,6 +83,38 @@ def test_what_expired() -> None:
     )
 
     assert json.loads(block("json", f'"{EXPIRED}"')) == json.loads(message.body)
+
+
+def test_what_marketing_is_told() -> None:
+    """So is the message to marketing, and the team on the page has an endpoint that gets it."""
+    nurture = ContactNurture(
+        id=UUID(int=1),
+        contact_id=UUID("7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5"),
+        kind=NurtureKind.RECYCLED,
+        at=datetime(2026, 3, 5, 14, 20, tzinfo=UTC),
+        agreement=3,
+        stage="active_looking",
+        before="deciding",
+        engagement=31.5,
+        fit=80.0,
+        touches=14,
+        aliases=(Alias(kind="email", value="ada@acme-freight.example"),),
+        account_domain="acme-freight.example",
+        handoff_id=UUID("0d0c1bb5-6a6f-5a55-9f0e-1c2d3e4f5a6b"),
+        reason="bad_timing",
+    )
+    message = render_nurture(nurture)
+    team = read_team(
+        "reps: [{name: Rita, email: rita@harbour.example}]\npools: [{name: all, members: [Rita]}]\n"
+        + block("yaml", "name: marketing")
+    )
+
+    assert json.loads(block("json", CONTACT_NURTURE)) == json.loads(message.body)
+    Draft202012Validator(webhook_schemas()[NURTURE_SCHEMA]).validate(json.loads(message.body))
+    assert [endpoint.name for endpoint in team.endpoints if endpoint.wants(EndpointEvent.CONTACT_NURTURE)] == [
+        "marketing"
+    ]
+    assert [endpoint.name for endpoint in team.endpoints if endpoint.serves(pool="all", rep="Rita")] == ["crm"]
 
 
 def test_the_headers() -> None:

@@ -173,7 +173,7 @@ def feedback(contact: Contact, kind: FeedbackKind, at: datetime) -> Feedback:
 def test_given_back_by_sales() -> None:
     """The contact is left alone for the cool-down; then its next touch may tip it again."""
     contact = Contact(*warm())
-    take_feedback(contact.state, feedback(contact, FeedbackKind.RECYCLED, NOON), TERMS)
+    take_feedback(ADA, contact.state, feedback(contact, FeedbackKind.RECYCLED, NOON), TERMS)
 
     contact.take(*(a_touch(f"a{n}", path="/pricing", at=NOON + n * DAY) for n in range(1, 30)))
     assert len(contact.handoffs()) == 1
@@ -185,7 +185,7 @@ def test_given_back_by_sales() -> None:
 def test_a_hand_raise_while_cooling_down() -> None:
     """Who asks for sales is heard, whatever sales said before."""
     contact = Contact(*warm())
-    take_feedback(contact.state, feedback(contact, FeedbackKind.RECYCLED, NOON), TERMS)
+    take_feedback(ADA, contact.state, feedback(contact, FeedbackKind.RECYCLED, NOON), TERMS)
 
     contact.take(a_demo_request("please", at=NOON + DAY))
 
@@ -195,7 +195,7 @@ def test_a_hand_raise_while_cooling_down() -> None:
 def test_a_hand_raise_after_a_lost_handoff() -> None:
     """Nobody works on the contact any more, so asking for sales opens the next handoff; mere interest does not."""
     contact = Contact(*warm())
-    take_feedback(contact.state, feedback(contact, FeedbackKind.LOST, NOON), TERMS)
+    take_feedback(ADA, contact.state, feedback(contact, FeedbackKind.LOST, NOON), TERMS)
 
     contact.take(a_touch("more", path="/pricing", at=NOON + DAY))
     assert len(contact.handoffs()) == 1
@@ -209,9 +209,9 @@ def test_feedback_twice(kind: FeedbackKind) -> None:
     contact = Contact(*warm())
     told = feedback(contact, kind, NOON + DAY)
 
-    take_feedback(contact.state, told, TERMS)
+    take_feedback(ADA, contact.state, told, TERMS)
     once = contact.state.arming
-    take_feedback(contact.state, told, TERMS)
+    take_feedback(ADA, contact.state, told, TERMS)
 
     assert contact.state.arming == once
 
@@ -222,7 +222,7 @@ def test_feedback_about_an_earlier_handoff() -> None:
     told = feedback(contact, FeedbackKind.RECYCLED, NOON + 101 * DAY)
     contact.take(*warm(NOON + 100 * DAY, tag="later"))
 
-    take_feedback(contact.state, told, TERMS)
+    take_feedback(ADA, contact.state, told, TERMS)
 
     assert contact.state.arming.kind is ArmingKind.HANDED
 

@@ -75,7 +75,7 @@ def test_the_active_agreement_over_what_really_happened(
             kind = FeedbackKind.RECYCLED if number % 2 else FeedbackKind.WON
             last = decided[-1]
             said = Feedback(id=uuid4(), handoff_id=last.id, contact_id=ADA, kind=kind, at=at)
-            take_feedback(state, said, TERMS)
+            take_feedback(ADA, state, said, TERMS)
             made.append(Made(last.id, last.decided_at, (said,)))
             continue
         occurred = at - late * DAY / 10
