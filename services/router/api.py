@@ -6,6 +6,8 @@ from fastapi import APIRouter
 
 from services.router.answering import Answers
 from services.router.contact_api import ContactRoutes
+from services.router.crm_answering import CrmAnswers
+from services.router.crm_api import CrmRoutes
 from services.router.delivery_api import DeliveryRoutes
 from services.router.domain.answer_link import AnswerLinks
 from services.router.endpoint_api import EndpointRoutes
@@ -15,6 +17,7 @@ from services.router.link_api import LinkRoutes
 from services.router.releasing import Releaser
 from services.router.settings import RouterSettings
 from services.router.store.attempts import AttemptStore
+from services.router.store.crm import CrmStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.endpoints import EndpointStore
 from services.router.store.handoffs import HandoffStore
@@ -46,6 +49,7 @@ def create_router(
     replayed: Callable[[], None],
 ) -> APIRouter:
     """Build all routes of the router."""
+    crm = CrmStore(platform.engine)
     routes = (
         HandoffRoutes(
             keys=platform.keys,
@@ -65,6 +69,16 @@ def create_router(
             used=LinkStore(platform.engine),
             answers=answers,
             links=links,
+            clock=platform.clock,
+        ),
+        CrmRoutes(
+            keys=platform.keys,
+            secrets=platform.secrets,
+            teams=teams,
+            crm=crm,
+            answers=CrmAnswers(
+                engine=platform.engine, crm=crm, handoffs=handoffs, answers=answers, clock=platform.clock
+            ),
             clock=platform.clock,
         ),
         ContactRoutes(

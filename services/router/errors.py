@@ -6,6 +6,9 @@ RouterError
 ├── LinkExpired           refuse: its time is over
 ├── LinkUsed              refuse: it works once
 ├── LinkStale             refuse: the handoff was given to somebody else since
+├── CrmHookInvalid        refuse: the mapping of a CRM's webhooks cannot be used
+├── CrmNotVerified        refuse: nothing shows that a webhook comes from the CRM
+├── CrmUnreadable         keep with the reason: a webhook of a CRM that is not what its mapping expects
 ├── NotHeld               refuse: no rule holds the handoff
 ├── AnswerRefused         refuse: the answer cannot be meant so; nothing changed
 │   ├── DifferentAnswer   the handoff was rejected for another reason already
@@ -44,7 +47,7 @@ class IllegalStep(RouterError):
         self.state = state
         self.allowed = tuple(allowed)
         choice = f"It allows: {', '.join(self.allowed)}." if self.allowed else "It is final."
-        super().__init__(f"A handoff that is {state} cannot take the step {step!r}. {choice}")
+        super().__init__(f"A handoff that is {state} cannot take the step {str(step)!r}. {choice}")
 
 
 class AnswerRefused(RouterError):
@@ -99,6 +102,18 @@ class LinkStale(RouterError):
 
     def __init__(self) -> None:
         super().__init__("The lead was given to somebody else since this message was sent.")
+
+
+class CrmHookInvalid(RouterError):
+    """Raised for a mapping that cannot be used; the message says what would be right."""
+
+
+class CrmNotVerified(RouterError):
+    """Raised where nothing shows that a webhook comes from the CRM."""
+
+
+class CrmUnreadable(RouterError):
+    """Raised for a webhook that its mapping cannot read."""
 
 
 class NotHeld(RouterError):

@@ -29,7 +29,8 @@ def create_app(services: Sequence[Service], *, metrics: Metrics, draining: Drain
         redirect_slashes=False,  # a redirect turns an SDK's POST into an empty GET that succeeds
     )
     install_problems(app)
-    for service in services:
+    # The first that matches is taken, and the router's `/v1/hooks/crm/…` looks like a provider's path of ingest.
+    for service in reversed(services):
         app.include_router(service.router)
     app.include_router(document_routes(services))
     install_openapi(app, services)

@@ -96,6 +96,8 @@ class ErasureStore:
         await connection.execute(
             update(event).where(event.c.handoff_id.in_(ids)).values(note=None, objection=None, decision=None)
         )
+        sent = update(tables.crm_answer).where(tables.crm_answer.c.handoff_id.in_(ids))
+        await connection.execute(sent.values(body=b"", message=""))
         mine = _delivery.handoff_id.in_(ids)
         about_them = _attempt.delivery_id.in_(select(_delivery.id).where(mine))
         await connection.execute(update(tables.attempt).where(about_them).values(response="", error=""))
