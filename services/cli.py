@@ -10,11 +10,11 @@ from rich.table import Table
 
 from services.cli_account import account
 from services.cli_agreement import agreement
+from services.cli_answer import handoff
 from services.cli_client import CLIENT_VARIABLES, receive, send
 from services.cli_contact import contact
 from services.cli_delivery import delivery
 from services.cli_endpoint import endpoint
-from services.cli_handoff import handoff
 from services.cli_mapping import try_mapping
 from services.cli_rejected import rejected
 from services.cli_route import route

@@ -67,6 +67,10 @@ class TandemClient:
         headers = {"Content-Type": "application/yaml"}
         return await self._call("POST", f"/v1/team/{question}", content=text, headers=headers, params=query)
 
+    async def answer_handoff(self, handoff: UUID, step: str, said: Mapping[str, Any]) -> Any:
+        """Answer a handoff: the step is `accept`, `reject` or another of them."""
+        return await self._call("POST", f"/v1/handoffs/{handoff}/{step}", json=dict(said))
+
     async def release_handoff(self, handoff: UUID) -> Any:
         """Let a handoff pass what a rule holds it for."""
         return await self._call("POST", f"/v1/handoffs/{handoff}/release")

@@ -51,6 +51,7 @@ COMMANDS = [
     ("contact", "unmerge"),
     *(("contact", wish) for wish in ("opt-out", "opt-in", "export", "erase")),
     *(("source", step) for step in ("add", "set", "list", "show", "rotate", "disable", "enable")),
+    *(("handoff", step) for step in ("accept", "reject", "qualify", "win", "lose", "objection", "story")),
     ("db", "migrate"),
     ("topics", "create"),
     ("settings",),

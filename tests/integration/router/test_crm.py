@@ -9,6 +9,7 @@ from shared.events.feedback import FeedbackKind
 from tests.integration.router.conftest import StartRouter
 from tests.support.handoffs import make_handoff
 from tests.support.receiver import Receiver
+from tests.support.waiting import until
 
 KEY = Fernet.generate_key().decode()
 SECRET = "what the CRM proves itself with"
@@ -85,3 +86,26 @@ async def test_what_is_not_proven(start_router: StartRouter, receiver: Receiver)
     assert (unknown.status_code, wrong.status_code, basic.status_code) == (503, 401, 200)
     assert kept["mapping"]["proof"] == {}
     assert len(received) == 1
+
+
+async def test_an_erased_contact(start_router: StartRouter, receiver: Receiver) -> None:
+    """What a CRM sent about somebody who was erased is emptied, as are the objections."""
+    async with start_router(secret_key=KEY) as router:
+        await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
+        mapping = {"preset": "pipedrive", "secret": SECRET, "objection": "data.objection"}
+        await router.call("PUT", "/v1/endpoints/crm/answers", json=mapping)
+        handoff = make_handoff()
+        await router.hand_over(handoff)
+        await router.wait_for_state(handoff.id, "assigned")
+        await router.http.post(PATH, params={"key": SECRET}, json=deal(handoff.id, "lost", 1, objection="Ada said no"))
+        await router.wait_for_feedback(4)
+        await router.erase(handoff.contact.id)
+
+        async def emptied() -> bool:
+            received = (await router.call("GET", "/v1/endpoints/crm/answers/received"))["received"]
+            return bool(received[0]["body"] == "")
+
+        await until(emptied, what="the body to be emptied")
+        history = str((await router.call("GET", f"/v1/handoffs/{handoff.id}"))["history"])
+
+    assert "Ada" not in history
