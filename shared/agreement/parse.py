@@ -31,7 +31,7 @@ LARGEST_TEXT = 262_144  # characters
 
 _SHORTEST_HALF_LIFE = parse_duration("1m")
 _LONGEST_HALF_LIFE = parse_duration("3650d")
-_LARGEST_POINTS = 10_000.0
+LARGEST_POINTS = 10_000.0
 
 SECTIONS = ("version", "title", "half_life", "groups", "rules", "ready", "rearm", "respond", "reject_reasons")
 OPTIONAL_SECTIONS = ("fit", "stages", "calendars", "accounts", "nurture")
@@ -165,7 +165,7 @@ def _rule_id(reader: Reader, node: yaml.Node | None, key: str, seen: dict[str, i
 
 
 def _points(reader: Reader, node: yaml.Node | None, key: str) -> float:
-    return reader.number(node, key, least=-_LARGEST_POINTS, most=_LARGEST_POINTS)
+    return reader.number(node, key, least=-LARGEST_POINTS, most=LARGEST_POINTS)
 
 
 def _ready(reader: Reader, section: yaml.Node | None) -> Ready:
