@@ -88,7 +88,13 @@ async def fill(engine: AsyncEngine, *, touches: int, contacts: int) -> None:
         )
         for side in ("marketing", "sales"):
             await agreements.sign(
-                connection, draft.version, content_hash=digest, side=side, by="benchmark", clock=utc_now
+                connection,
+                draft.version,
+                content_hash=digest,
+                side=side,
+                by="benchmark",
+                key_fingerprint=side,
+                clock=utc_now,
             )
     ids = [contact_id("email", f"person{number}@firm{number % 999}.example") for number in range(contacts)]
     state = encode_state(ContactState())

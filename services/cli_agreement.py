@@ -1,12 +1,15 @@
 """`tandem agreement`: check, propose, sign and show definitions of a lead."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli_client import DEFAULT_URL, Key, Url, client, read_text
-from services.terminal import call, out, problems
+from services.terminal import call, out, printable, problems
+
+if TYPE_CHECKING:
+    from shared.agreement.model import Agreement
 
 agreement = typer.Typer(help="The definition of a lead that marketing and sales both sign.", no_args_is_help=True)
 
@@ -18,15 +21,8 @@ def agreement_check(file: Path) -> None:
     Example: tandem agreement check examples/agreement.yaml
     """
     from shared.agreement.hashing import content_hash
-    from shared.agreement.model import Agreement
-    from shared.agreement.parse import parse_agreement
 
-    parsed = parse_agreement(read_text(file))
-    if not isinstance(parsed, Agreement):
-        for mistake in parsed:
-            where = f"{file}:{mistake.line}:{mistake.column}"
-            problems.print(f"{where}: {mistake.key}: {mistake.message}", soft_wrap=True, highlight=False, markup=False)
-        raise typer.Exit(1)
+    parsed = _parsed(read_text(file), where=str(file))
     digest = content_hash(parsed)[:12]
     out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {digest}", soft_wrap=True)
 
@@ -64,8 +60,9 @@ def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Ur
     shown = call(lambda: client(url, key).agreement(version))
     out.print(f"# version {shown['version']}, {shown['status']}, hash {shown['hash']}", soft_wrap=True, highlight=False)
     for item in shown["signatures"]:
+        key_of = f", key {item['key']}" if item["key"] else ""
         out.print(
-            f"# signed for {item['side']} by {item['signed_by']} at {item['signed_at']}",
+            f"# signed for {item['side']} by {item['signed_by']} at {item['signed_at']}{key_of}",
             soft_wrap=True,
             highlight=False,
         )
@@ -77,3 +74,88 @@ def agreement_show(version: Annotated[str, typer.Argument()] = "active", url: Ur
             highlight=False,
         )
     out.print(shown["text"], end="", soft_wrap=True, highlight=False, markup=False)
+
+
+@agreement.command("log")
+def agreement_log(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="So many of the newest entries.")] = 50,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Print who proposed and signed which version, and when each came into force; the newest first.
+
+    Example: tandem agreement log --limit 20
+    """
+    from rich.table import Table
+
+    entries = call(lambda: client(url, key).get("/v1/agreements/log", limit=limit))["log"]
+    table = Table("version", "at", "step", "by", "key", "hash", "title", box=None, pad_edge=False)
+    for entry in entries:
+        step = f"{entry['step']} for {entry['side']}" if entry["side"] else entry["step"]
+        shown = (
+            str(entry["version"]),
+            entry["at"],
+            step,
+            entry["by"],
+            entry["key"],
+            entry["hash"][:12],
+            entry["title"],
+        )
+        table.add_row(*(printable(value or "", lines=False) for value in shown))
+    out.print(table, markup=False)
+
+
+@agreement.command("diff")
+def agreement_diff(
+    before: Annotated[str, typer.Argument(help="A version, `active`, or a file.")],
+    after: Annotated[str, typer.Argument(help="A version, `active`, or a file.")],
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Say in words what is different in the second agreement.
+
+    Example: tandem agreement diff 3 4, or tandem agreement diff active examples/agreement.yaml
+    """
+    from shared.agreement.comparing import compare
+
+    comparison = compare(_read(before, url=url, key=key), _read(after, url=url, key=key))
+    for change in comparison.changes:
+        out.print(printable(change.words, lines=False), soft_wrap=True, highlight=False, markup=False)
+    if not comparison.changes:
+        out.print("No difference: both have the same hash.")
+    elif comparison.counts_again:
+        out.print("Touches are counted again before it is in force.")
+
+
+@agreement.command("schema")
+def agreement_schema() -> None:
+    """Print the JSON Schema of the agreement file, for editors.
+
+    Example: tandem agreement schema > agreement.schema.json
+    """
+    import json
+
+    from shared.agreement.schema import agreement_schema as schema_of_the_file
+
+    typer.echo(json.dumps(schema_of_the_file(), indent=2))
+
+
+def _read(name: str, *, url: str, key: str) -> "Agreement":
+    """Return the agreement of a version, or of a file. Whatever looks like a version is one."""
+    if not (name == "active" or name.isdecimal()):
+        return _parsed(read_text(Path(name)), where=name)
+    shown = call(lambda: client(url, key).agreement(name))
+    return _parsed(shown["text"], where=f"agreement {name}")
+
+
+def _parsed(text: str, *, where: str) -> "Agreement":
+    """Return the agreement, or end the command with all of its mistakes, a line for each."""
+    from shared.agreement.parse import parse_agreement
+
+    parsed = parse_agreement(text)
+    if not isinstance(parsed, tuple):
+        return parsed
+    for mistake in parsed:
+        told = f"{where}:{mistake.line}:{mistake.column}: {mistake.key}: {mistake.message}"
+        problems.print(printable(told), soft_wrap=True, highlight=False, markup=False)
+    raise typer.Exit(1)

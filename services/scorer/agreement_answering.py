@@ -12,6 +12,7 @@ from services.scorer.errors import (
     AgreementMissing,
     HashMismatch,
     NotADraft,
+    SameKey,
     ShadowMissing,
     SimulationMissing,
     SimulationsWaiting,
@@ -30,6 +31,7 @@ _PROBLEMS: dict[type[AgreementError], tuple[int, str]] = {
     SimulationsWaiting: (409, "simulations_waiting"),
     ShadowMissing: (404, "shadow_not_found"),
     NotADraft: (409, "not_a_draft"),
+    SameKey: (409, "same_key"),
 }
 
 

@@ -114,6 +114,7 @@ def create_agreement_routes(
                     content_hash=signed_hash,
                     side=_SIDES[principal.role],
                     by=principal.name,
+                    key_fingerprint=principal.fingerprint,
                     clock=clock,
                 )
             progress = await replays.progress(connection, version)

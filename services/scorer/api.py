@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.account_routes import create_account_routes
+from services.scorer.agreement_history_routes import create_agreement_history_routes
 from services.scorer.agreement_routes import create_agreement_routes
 from services.scorer.consent_routes import create_consent_routes
 from services.scorer.contact_routes import create_contact_routes
@@ -70,6 +71,7 @@ def create_router(
         create_consent_routes(engine, scorer=scorer, eraser=eraser, contacts=contacts, keys=keys, clock=clock)
     )
     router.include_router(create_export_routes(engine, contacts=contacts, touches=touches, keys=keys, clock=clock))
+    router.include_router(create_agreement_history_routes(engine, agreements=agreements, keys=keys))
     router.include_router(
         create_shadow_routes(
             engine, shadowing=shadowing, shadows=shadows, leads=simulated_leads, contacts=contacts, keys=keys

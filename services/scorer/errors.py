@@ -12,6 +12,7 @@ ScorerError
     ├── AgreementMissing    there is no such version
     ├── HashMismatch        the signature is for another text than the version's
     ├── AgreementClosed     the version was superseded
+    ├── SameKey             the other side signed with this key
     ├── SimulationMissing   there is no such simulation
     ├── SimulationsWaiting  too many simulations wait already
     ├── ShadowMissing       no draft decides silently
@@ -99,3 +100,7 @@ class ShadowMissing(AgreementError):
 
 class NotADraft(AgreementError):
     """Raised for a version that cannot decide silently: it is not a draft, or there is no active one beside it."""
+
+
+class SameKey(AgreementError):
+    """Raised when a key signs that signed for the other side already, before it was given another role."""

@@ -136,7 +136,13 @@ def show_version(version: Version) -> dict[str, Any]:
         "proposed_at": version.proposed_at,
         "activated_at": version.activated_at,
         "signatures": [
-            {"side": signature.side, "signed_by": signature.signed_by, "signed_at": signature.signed_at}
+            {
+                "side": signature.side,
+                "signed_by": signature.signed_by,
+                "signed_at": signature.signed_at,
+                "hash": signature.content_hash,
+                "key": signature.key_fingerprint,
+            }
             for signature in version.signatures
         ],
         "text": version.text,

@@ -43,11 +43,15 @@ class KeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: the name and role of a key, and of a source its kind."""
+    """Who is asking: the name and role of a key, and of a source its kind.
+
+    The fingerprint tells the key from others and does not let anybody in; it may be stored and shown.
+    """
 
     role: Role
     name: str
     kind: Literal["web", "campaign"] | None = None
+    fingerprint: str = ""
 
 
 class KeyRing:
@@ -56,7 +60,10 @@ class KeyRing:
     def __init__(self, entries: Iterable[KeyEntry]) -> None:
         self.entries = tuple(entries)
         self._principals = {
-            _digest(entry.key): Principal(role=entry.role, name=entry.name, kind=entry.kind) for entry in self.entries
+            _digest(entry.key): Principal(
+                role=entry.role, name=entry.name, kind=entry.kind, fingerprint=fingerprint(entry.key)
+            )
+            for entry in self.entries
         }
 
     def find(self, key: str) -> Principal | None:
@@ -112,6 +119,11 @@ def require(keys: KeyRing, request: Request, *roles: Role) -> Principal:
         allowed = ", ".join(roles)
         raise ProblemError(403, "forbidden", f"A {principal.role} key may not do this; it takes one of: {allowed}.")
     return principal
+
+
+def fingerprint(key: str) -> str:
+    """Return what tells the key from others. It is another digest than the one that keys are looked up by."""
+    return hashlib.sha256(b"tandem key fingerprint " + key.encode()).hexdigest()[:16]
 
 
 def _digest(key: str) -> bytes:

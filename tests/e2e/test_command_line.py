@@ -37,6 +37,9 @@ COMMANDS = [
     ("agreement", "propose"),
     ("agreement", "sign"),
     ("agreement", "show"),
+    ("agreement", "log"),
+    ("agreement", "diff"),
+    ("agreement", "schema"),
     *(("team", step) for step in ("check", "diff", "apply")),
     ("route", "simulate"),
     *(("handoff", step) for step in ("list", "show", "why", "release")),
@@ -140,6 +143,23 @@ def test_the_example_agreement() -> None:
     assert tandem("agreement", "check", "examples/agreement.yaml").returncode == 0
 
 
+def test_two_files_are_compared(tmp_path: Path) -> None:
+    """What is different is said in words; no server is needed for it."""
+    other = tmp_path / "agreement.yaml"
+    text = (ROOT / "examples/agreement.yaml").read_text()
+    other.write_text(text.replace("points: 12, per_day: 1", "points: 15, per_day: 1"))
+
+    assert tandem("agreement", "diff", "examples/agreement.yaml", str(other)).stdout == (
+        "roi-calculated: 12 → 15 points\n"
+    )
+    assert "No difference" in tandem("agreement", "diff", str(other), str(other)).stdout
+
+
+def test_the_schema_of_an_agreement() -> None:
+    """It is JSON, to be kept in a file."""
+    assert json.loads(tandem("agreement", "schema").stdout)["title"] == "Tandem agreement"
+
+
 def test_settings_are_listed() -> None:
     """Every variable with meaning and default."""
     listed = tandem("settings", COLUMNS="200")
@@ -217,6 +237,10 @@ async def test_from_proposal_to_webhook_by_hand(install: Install, tmp_path: Path
         shown = tandem("agreement", "show", **sales)
         assert shown.stdout.startswith("# version 1, active")
         assert shown.stdout.endswith((ROOT / "examples/agreement.yaml").read_text())
+        log = tandem("agreement", "log", COLUMNS="200", **sales).stdout.splitlines()
+        steps = ["activated", "signed for sales", "signed for marketing", "proposed"]
+        assert [step for step, line in zip(steps, log[1:], strict=True) if step in line] == steps
+        assert "No difference" in tandem("agreement", "diff", "1", "examples/agreement.yaml", **sales).stdout
 
         applied = tandem("team", "apply", str(team), **admin)
         secret = applied.stdout.split("whsec_")[1].split()[0]

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.domain.terms import Terms
-from services.scorer.errors import AgreementClosed, AgreementMissing, HashMismatch
+from services.scorer.errors import AgreementClosed, AgreementMissing, HashMismatch, SameKey
 from services.scorer.store.replays import ReplayStore
 from services.scorer.store.tables import agreement, signature
 from shared.agreement.model import Agreement
@@ -46,11 +46,13 @@ _PROPOSE_LOCK = derived_id("scorer.agreement.propose").int & 0x7FFF_FFFF_FFFF_FF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One side's consent to one version."""
+    """One side's consent to one version: who, with which key, to what, and when."""
 
     side: Side
     signed_by: str
     signed_at: datetime
+    content_hash: str
+    key_fingerprint: str | None  # None: signed before fingerprints were kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +172,20 @@ class AgreementStore:
         return await self.read(connection, version), is_new
 
     async def sign(
-        self, connection: AsyncConnection, version: int, *, content_hash: str, side: Side, by: str, clock: Clock
+        self,
+        connection: AsyncConnection,
+        version: int,
+        *,
+        content_hash: str,
+        side: Side,
+        by: str,
+        key_fingerprint: str,
+        clock: Clock,
     ) -> Version:
         """Sign for one side; the second side's signature activates the version in place of the active one.
 
         If touches have to be counted anew for it, it is `activating` until that is done, in place of another that is.
-        Signing twice is signing once. Raises AgreementMissing, HashMismatch, AgreementClosed.
+        Signing twice is signing once. Raises AgreementMissing, HashMismatch, AgreementClosed, SameKey.
         """
         row = (
             await connection.execute(select(agreement).where(agreement.c.version == version).with_for_update())
@@ -189,13 +199,29 @@ class AgreementStore:
             )
         if row.status == "superseded":
             raise AgreementClosed(f"Agreement {version} was replaced by another. Propose its text again to sign it.")
+        others = select(signature.c.side).where(
+            signature.c.version == version,
+            signature.c.side != side,
+            signature.c.key_fingerprint == key_fingerprint,
+        )
+        if other := await connection.scalar(others):
+            raise SameKey(f"This key signed agreement {version} for {other}. Let {side} sign with a key of its own.")
         await connection.execute(
             insert(signature)
-            .values(version=version, side=side, signed_by=by, signed_at=clock(), content_hash=content_hash)
+            .values(
+                version=version,
+                side=side,
+                signed_by=by,
+                signed_at=clock(),
+                content_hash=content_hash,
+                key_fingerprint=key_fingerprint,
+            )
             .on_conflict_do_nothing()
         )
         sides = await connection.scalar(
-            select(func.count()).select_from(signature).where(signature.c.version == version)
+            select(func.count())
+            .select_from(signature)
+            .where(signature.c.version == version, signature.c.content_hash == row.content_hash)
         )
         if row.status == "draft" and sides == 2:
             await self._agree(connection, version, clock)
@@ -269,6 +295,6 @@ class AgreementStore:
         for row in await connection.execute(
             select(signature).where(signature.c.version.in_(versions)).order_by(signature.c.signed_at, signature.c.side)
         ):
-            kept = Signature(side=row.side, signed_by=row.signed_by, signed_at=row.signed_at)
-            signed.setdefault(row.version, []).append(kept)
+            kept = {name: value for name, value in row._mapping.items() if name != "version"}  # noqa: SLF001  # its public name for a mapping
+            signed.setdefault(row.version, []).append(Signature(**kept))
         return [Version(**row._mapping, signatures=tuple(signed.get(row.version, ()))) for row in rows]  # noqa: SLF001  # its public name for a mapping

@@ -136,6 +136,7 @@ agreement = Table(
     Index("agreement_content", "content_hash", unique=True, postgresql_where=text("status <> 'superseded'")),
 )
 
+# What was signed stays so: triggers refuse to change or delete a signature, and the text of a version.
 signature = Table(
     "signature",
     metadata,
@@ -144,6 +145,7 @@ signature = Table(
     Column("signed_by", Text, nullable=False),
     Column("signed_at", DateTime(timezone=True), nullable=False),
     Column("content_hash", Text, nullable=False),
+    Column("key_fingerprint", Text),  # of the key that signed; None: signed under the first release
     CheckConstraint("side IN ('marketing', 'sales')", name="signature_side"),
 )
 

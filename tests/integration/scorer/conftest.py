@@ -183,6 +183,7 @@ class Rig:
             metrics=self.metrics,
             draining=lambda: False,
         )
+        self.openapi = app.openapi
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scorer")
         self._claims: dict[Partition, tuple[int, int]] = {}
 

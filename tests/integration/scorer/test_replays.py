@@ -162,6 +162,9 @@ async def test_a_release_that_knows_of_no_replays_activates(rig: Rig) -> None:
     counted = await rig.agree(FASTER)
     draft = await rig.propose(changed(("points: 10,", "points: 12,")))
     async with rig.engine.begin() as connection:
+        for side in ("marketing", "sales"):
+            signed = {"version": draft["version"], "side": side, "signed_by": side, "signed_at": rig.now}
+            await connection.execute(tables.signature.insert().values(**signed, content_hash=draft["hash"]))
         for status, old in (("superseded", "active"), ("active", "draft")):
             await connection.execute(
                 text("UPDATE scorer.agreement SET status = :status, activated_at = now() WHERE status = :old"),
