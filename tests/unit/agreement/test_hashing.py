@@ -55,7 +55,7 @@ def test_a_change(old: str, new: str, counts_again: bool) -> None:  # noqa: FBT0
 
 def test_an_agreement_of_the_first_release() -> None:
     """What was signed stays signed, and nobody is counted again, when the format learns to say more."""
-    text = (ROOT / "tests/unit/agreement/first-release.yaml").read_text()
+    text = (ROOT / "tests/golden/agreements/first-release.yaml").read_text()
 
     assert content_hash(agreement(text)) == "b68caa2b4ee94b9e60cd8e8c1aec5f08bf506d9a91274003142d235cbca53dcf"
     assert counting_hash(agreement(text)) == "081a3b00535a2318654cf1a6a080b796497d9ffb89ee2f9155bb9bb20886bfbc"
