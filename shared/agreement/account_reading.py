@@ -15,8 +15,8 @@ from shared.durations import parse_duration
 
 LEAST = 5.0  # points that make a person count
 CAP = 40.0
+LARGEST_ENGAGEMENT = 10_000.0  # of an account; nothing caps what its people add up to
 
-_LARGEST = 10_000.0  # engagement of an account, which nothing caps
 _MOST_OFTEN = parse_duration("1h")
 _EVERY = parse_duration("1d")
 
@@ -35,7 +35,7 @@ def read_accounts(reader: Reader, section: yaml.Node) -> Accounts:
         least=_points(reader, each.get("least"), "accounts.per_contact.least", otherwise=LEAST),
         cap=_points(reader, each.get("cap"), "accounts.per_contact.cap", otherwise=CAP),
         roles=roles,
-        rearm_below=reader.number(rearm.get("below"), "accounts.rearm.below", least=0, most=_LARGEST),
+        rearm_below=reader.number(rearm.get("below"), "accounts.rearm.below", least=0, most=LARGEST_ENGAGEMENT),
     )
     _check_parts_agree(reader, accounts, section)
     return accounts
@@ -59,7 +59,7 @@ def _ready(reader: Reader, section: yaml.Node | None, *, known: Collection[str])
             reader.unknown(node, at, role, kind="role", known=known or ["none, because accounts.roles names none"])
         needed.append(role)
     return AccountReady(
-        engagement=reader.number(given.get("engagement"), f"{key}.engagement", least=1, most=_LARGEST),
+        engagement=reader.number(given.get("engagement"), f"{key}.engagement", least=1, most=LARGEST_ENGAGEMENT),
         contacts=reader.integer(given["contacts"], f"{key}.contacts", least=1) if "contacts" in given else 1,
         within=reader.duration(given["within"], f"{key}.within") if "within" in given else None,
         roles=tuple(sorted(set(needed))),

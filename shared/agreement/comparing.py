@@ -44,6 +44,14 @@ _CALLED: Mapping[Place, str] = {
     ("respond", "hours"): "response clock runs in hours",
     ("reject_reasons",): "reject reason",
     ("calendars", "*"): "calendar {0}",
+    ("accounts", "ready", "engagement"): "account ready from engagement",
+    ("accounts", "ready", "contacts"): "account ready from contacts",
+    ("accounts", "ready", "within"): "account ready when they acted within",
+    ("accounts", "ready", "roles"): "role that a ready account needs",
+    ("accounts", "least"): "engagement that makes a person count for the account",
+    ("accounts", "cap"): "most that one person adds to the account",
+    ("accounts", "rearm_below"): "account armed again below engagement",
+    ("nurture", "every"): "nurture told at most every",
 }
 _UNITS: Mapping[str, str] = {"points": " points"}  # by the name of the value
 

@@ -7,6 +7,7 @@ threshold and the caps, only `parse_agreement` tells.
 from collections.abc import Collection
 from typing import Any
 
+from shared.agreement.account_reading import LARGEST_ENGAGEMENT
 from shared.agreement.calendar_reading import DAYS
 from shared.agreement.model import ALWAYS, BUSINESS, Stage
 from shared.agreement.parse import FORMAT, LARGEST_POINTS, OPTIONAL_SECTIONS, SECTIONS
@@ -103,6 +104,8 @@ def agreement_schema() -> Schema:
         "respond": _mapping(times | {"hours": _WHOSE_HOURS}),
         "reject_reasons": {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True},
         "calendars": _named(_calendar()),
+        "accounts": _accounts(),
+        "nurture": _mapping({"every": _DURATION}, optional=("every",)),
     }
     return {
         "$schema": DIALECT,
@@ -134,6 +137,23 @@ def _fit_rule() -> Schema:
     known = {"id": _TEXT, "when": {"$ref": "#/definitions/contact"}, "points": _POINTS, "disqualify": _FLAG}
     either = {"oneOf": [{"required": ["points"]}, {"required": ["disqualify"]}]}
     return _mapping(known, optional=("points", "disqualify")) | either
+
+
+def _accounts() -> Schema:
+    ready = {
+        "engagement": {"type": "number", "minimum": 1, "maximum": LARGEST_ENGAGEMENT},
+        "contacts": {"type": "integer", "minimum": 1},
+        "within": _DURATION,
+        "roles": {"type": "array", "items": _TEXT},
+    }
+    share: Schema = {"type": "number", "minimum": 1, "maximum": 100}
+    known = {
+        "ready": _mapping(ready, optional=("contacts", "within", "roles")),
+        "rearm": _mapping({"below": {"type": "number", "minimum": 0, "maximum": LARGEST_ENGAGEMENT}}),
+        "per_contact": _mapping({"least": share, "cap": share}, optional=("least", "cap")),
+        "roles": _named({"$ref": "#/definitions/contact"}),
+    }
+    return _mapping(known, optional=("per_contact", "roles"))
 
 
 def _calendar() -> Schema:

@@ -19,6 +19,10 @@ from tests.support.touches import TEXT, agreement, changed
 CALENDARS = """
 calendars:
   office: {zone: Europe/Berlin, week: {mon-fri: "09:00-17:00"}, holidays: DE-BY}
+accounts:
+  {ready: {engagement: 80, contacts: 3, within: 7d, roles: [decider]}, rearm: {below: 50},
+   per_contact: {least: 5, cap: 40}, roles: {decider: {contact.title: ceo}}}
+nurture: {every: 2d}
 """
 OPENED = "  - {id: email-opened,    when: {name: Email Opened},            group: email,  points: 0}\n"
 
@@ -91,6 +95,14 @@ OPENED = "  - {id: email-opened,    when: {name: Email Opened},            group
             "calendars:", "calendars:\n  late: {zone: UTC, week: {sat: 18:00-22:00}, closed: [2026-12-24]}",
             "new calendar late: sat 18:00-22:00 in UTC, but on 2026-12-24",
         ),
+        ("contacts: 3", "contacts: 2", "account ready from contacts: 3 → 2"),
+        ("within: 7d, ", "", "account ready when they acted within: 7d → none"),
+        ("[decider]}", "[]}", "role that a ready account needs is gone: decider"),
+        ("least: 5", "least: 6", "engagement that makes a person count for the account: 5 → 6"),
+        ("below: 50}", "below: 40}", "account armed again below engagement: 50 → 40"),
+        ("title: ceo", "title: cto", "accounts, roles, decider, when: contact.title is ceo → contact.title is cto"),
+        ("every: 2d", "every: 3d", "nurture told at most every: 2d → 3d"),
+        ("nurture: {every: 2d}", "", "nurture: every 2d → none"),
     ],
 )  # fmt: skip
 def test_a_change(old: str, new: str, words: str) -> None:

@@ -23,6 +23,10 @@ CALENDARS = """
 calendars:
   office: {zone: Europe/Berlin, week: {mon-thu: 09:00-17:30, fri: [09:00-12:00, 13:00-24:00]}, holidays: DE-BY}
   late: {zone: America/New_York, week: {sat: "18:00-22:00"}, closed: [2026-12-24]}
+accounts:
+  {ready: {engagement: 80, contacts: 3, within: 7d, roles: [decider]}, rearm: {below: 50},
+   per_contact: {least: 5, cap: 40}, roles: {decider: {contact.title: "vp *"}}}
+nurture: {every: 2d}
 """
 OPENED = "{name: Email Opened}"
 
@@ -115,6 +119,13 @@ def test_what_both_take(text: str) -> None:
         ('{sat: "18:00-22:00"}', "{}"),
         ("[2026-12-24]", "[Christmas]"),
         ("[2026-12-24]", "2026-12-24"),
+        ("contacts: 3", "contacts: 0"),
+        ("engagement: 80", "engagement: 0"),
+        ("rearm: {below: 50},\n", "\n"),
+        ("cap: 40}, roles", "cap: 101}, roles"),
+        ('{contact.title: "vp *"}', "{path: /x}"),
+        ("every: 2d", "every: often"),
+        ("every: 2d", "each: 2d"),
     ],
 )
 def test_what_both_refuse(old: str, new: str) -> None:
@@ -135,6 +146,8 @@ def test_what_both_refuse(old: str, new: str) -> None:
         ("below: 35", "below: 60"),
         ("escalate_after: 60m", "escalate_after: 5m"),
         ("half_life: 30d", "half_life: 10s"),
+        ("roles: [decider]", "roles: [decidr]"),
+        ("every: 2d", "every: 5m"),
         ("Europe/Berlin", "Europe/Munich"),
     ],
 )
