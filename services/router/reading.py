@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.router.domain.brief import write_brief
+from services.router.domain.clock import after, promise_of
 from services.router.store.handoffs import NewHandoff
 from shared.clock import require_aware
 from shared.events.handoff import ContactOptedOut, HandoffMessage, HandoffReady, decode_handoff
@@ -53,7 +54,15 @@ def read_message(value: bytes) -> HandoffMessage:
         require_aware(instant)
     if isinstance(message, HandoffReady):
         write_brief(message)  # once it is in the queue it must not fail for want of a brief
+        _check_clock(message)  # nor stop the clock of everybody else
     return message
+
+
+def _check_clock(ready: HandoffReady) -> None:
+    try:
+        after(ready.respond.calendar, ready.decided_at, promise_of(ready.respond).within)
+    except (KeyError, NotImplementedError, OSError) as error:  # no such zone, no such holidays
+        raise ValueError(f"The calendar of `respond` cannot be used: {error}") from None
 
 
 def reject(record: StoredRecord, *, reason: str, message: str, now: datetime) -> OutboxMessage:
