@@ -63,6 +63,9 @@ def receive(
         data = receipt.payload["data"]
         if receipt.payload["type"] == "contact.erased":
             text = f"Forget contact {data['contact']['id']}, handed over as {', '.join(data['handoffs'])}."
+        elif receipt.payload["type"] == "handoff.expired":
+            now = f"{data['rep']['name']} has it now" if data["rep"] else "it waits in the queue"
+            text = f"Handoff {data['handoff']['id']} is {data['previous_rep']['name']}'s no more: {now}."
         else:
             text = data["brief"]["text"]
         out.print(text, highlight=False, markup=False)
