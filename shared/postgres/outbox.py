@@ -31,13 +31,14 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import UUID, insert
+from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.ids import MessageId
 from shared.log.errors import LogUnavailable
 from shared.log.protocol import EventLog
 from shared.log.records import Record
+from shared.postgres.array_insert import ArrayInsert
 from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
 
@@ -83,7 +84,7 @@ class Outbox:
         self._log = log
         self._written = asyncio.Event()
         # Built once: these run for every message.
-        self._put = insert(table).on_conflict_do_nothing(index_elements=["id"])
+        self._put = ArrayInsert(table, ["id", "topic", "key", "value", "traceparent"], unless=["id"])
         self._next = select(table).order_by(table.c.ordinal).limit(RELAY_BATCH).with_for_update()
         self._delete = delete(table).where(table.c.ordinal == func.any(bindparam("relayed", type_=ARRAY(BigInteger))))
 
@@ -93,8 +94,8 @@ class Outbox:
         Call `announce` after the commit, so that the relay need not wait for its poll.
         """
         if messages:
-            await connection.execute(
-                self._put,
+            await self._put.execute(
+                connection,
                 [
                     {
                         "id": message.id,

@@ -59,7 +59,7 @@ class Tried:
     rep: str | None = None  # named by the rule, or found as owner
     note: str = ""
     until: datetime | None = None
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[Candidate, ...] = ()  # where the next rule was tried after all
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +190,18 @@ def _offer(
         keys = () if named in case.excluded else (key_of_rep(named),)
     so_far.waits_for += keys
     outcome = _outcome(chosen, rule, candidates, named=named is not None)
-    so_far.tried.append(Tried(number, outcome, owner=rule.owner, pool=pool.name, rep=named, candidates=candidates))
-    if outcome is Outcome.UNAVAILABLE:
+    falls = outcome is Outcome.UNAVAILABLE
+    so_far.tried.append(
+        Tried(
+            number,
+            outcome,
+            owner=rule.owner,
+            pool=pool.name,
+            rep=named,
+            candidates=candidates if falls else (),  # of the rule that decides they are the decision's
+        )
+    )
+    if falls:
         return None
     decision = Decision(
         route=Route(pool=pool.name, rule=number, owner=rule.owner, rep=named),
@@ -200,7 +210,7 @@ def _offer(
         candidates=candidates,
         tried=tuple(so_far.tried),
         waits_for=() if chosen else tuple(so_far.waits_for),
-        opens_at=None if chosen else _first_opening(so_far.tried),
+        opens_at=None if chosen else _first_opening(so_far.tried, candidates),
     )
     return decision, after if chosen else None
 
@@ -254,6 +264,6 @@ def _candidate(
     )
 
 
-def _first_opening(tried: Sequence[Tried]) -> datetime | None:
-    instants = [candidate.until for rule in tried for candidate in rule.candidates if candidate.until is not None]
-    return min(instants, default=None)
+def _first_opening(tried: Sequence[Tried], deciding: Sequence[Candidate]) -> datetime | None:
+    candidates = [*deciding, *(candidate for rule in tried for candidate in rule.candidates)]
+    return min((candidate.until for candidate in candidates if candidate.until is not None), default=None)

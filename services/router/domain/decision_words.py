@@ -29,13 +29,11 @@ def read_decision(stored: Mapping[str, Any]) -> Decision:
 
 def explain(decision: Decision) -> list[str]:
     """Return what was tried, in order, and what came of it."""
-    if not decision.tried:  # stored before rules were
-        return [_candidate(candidate, decision) for candidate in decision.candidates]
     lines = []
     for tried in decision.tried:
         lines.append(_tried(tried))
         lines += [_candidate(candidate, decision) for candidate in tried.candidates]
-    return lines
+    return lines + [_candidate(candidate, decision) for candidate in decision.candidates]
 
 
 def explain_rep(decision: Decision, rep: str) -> RepAnswer:
@@ -48,7 +46,8 @@ def explain_rep(decision: Decision, rep: str) -> RepAnswer:
 
 
 def _all_candidates(decision: Decision) -> Sequence[Candidate]:
-    return [candidate for tried in decision.tried for candidate in tried.candidates] or decision.candidates
+    earlier = [candidate for tried in decision.tried for candidate in tried.candidates]
+    return [*earlier, *decision.candidates]
 
 
 def _destination(decision: Decision) -> str:

@@ -15,6 +15,7 @@ from services.router.domain.handoff import MOST_OWNERS, OPEN, QUEUED, UNANSWERED
 from services.router.errors import HandoffMissing
 from services.router.store import tables
 from shared.events.handoff import HandoffReady, decode_handoff
+from shared.postgres.array_insert import ArrayInsert
 
 _handoff = tables.handoff.c
 
@@ -30,7 +31,7 @@ _OPEN_COUNTS = (
     .where(_handoff.state.in_([literal_column(f"'{state}'") for state in sorted(OPEN)]))
     .group_by(_handoff.rep)
 )
-_SAVE_STEPS = insert(tables.handoff_event)
+_SAVE_STEPS = ArrayInsert(tables.handoff_event, [column.name for column in tables.handoff_event.columns])
 # As `owners_after` decides: the last ones, each once.
 _OWNERS_AFTER = case(
     (_handoff.rep.is_(None), _handoff.owners),
@@ -169,8 +170,8 @@ class HandoffStore:
     async def save_steps(self, connection: AsyncConnection, steps: Sequence[Taken]) -> None:
         """Append the steps to the history."""
         if steps:
-            await connection.execute(
-                _SAVE_STEPS,
+            await _SAVE_STEPS.execute(
+                connection,
                 [
                     {
                         "handoff_id": step.handoff_id,
