@@ -1,5 +1,6 @@
 """The subcommands that talk to a running Tandem, and what all of them share."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,8 +67,10 @@ def receive(
         elif receipt.payload["type"] == "handoff.expired":
             now = f"{data['rep']['name']} has it now" if data["rep"] else "it waits in the queue"
             text = f"Handoff {data['handoff']['id']} is {data['previous_rep']['name']}'s no more: {now}."
-        else:
+        elif "brief" in data:
             text = data["brief"]["text"]
+        else:
+            text = f"{receipt.payload['type']}: {json.dumps(data)}"
         out.print(text, highlight=False, markup=False)
 
     async def serve() -> None:

@@ -34,7 +34,18 @@ REPS = [
     {"name": "Sven", "email": "sven@harbour.example", "capacity": 100},
 ]
 POOLS = [{"name": "everyone", "members": ["Rita", "Sven"]}]
-EVERY_WORKER = ("handoffs", "erasures", "nurture", "queue", "clock", "deliveries", "outbox", "gauges")
+EVERY_WORKER = (
+    "handoffs",
+    "erasures",
+    "nurture",
+    "queue",
+    "clock",
+    "deliveries",
+    "bell",
+    "replays",
+    "outbox",
+    "gauges",
+)
 
 
 @dataclass(slots=True)

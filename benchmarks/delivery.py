@@ -1,0 +1,207 @@
+"""From handoff to received: deliveries a second and latency with many endpoints, some of them hung, and much waiting.
+
+    python -m benchmarks.delivery [--endpoints 1] [--endpoints 50] [--endpoints 500] [--rate 200] [--rate 500]
+                                  [--seconds 30] [--waiting 300000] [--hung 0.1] [--pinned]
+
+One router process delivers. For each number of endpoints, a tenth of which take the connection and never answer, and
+for each rate, deliveries are made as the router makes them (rows and a NOTIFY), evenly over the healthy endpoints and
+the hung ones. The clock of a delivery runs from before its row is made to the last byte at the receiver, which is this
+process.
+`--pinned` keeps a transaction open beside it all the while, as a forgotten session does.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from time import perf_counter, time
+from typing import Any
+from uuid import uuid4
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks.machine import machine
+from benchmarks.stack import Stack, open_stack
+from services.client import TandemClient
+from services.router.store.claims import ClaimStore
+from services.router.store.deliveries import DeliveryStore, NewDelivery
+from shared.postgres.engine import open_engine
+
+BATCH_SECONDS = 0.02  # so often new deliveries are made
+WAITING = """
+INSERT INTO router.delivery (id, message_id, endpoint, state, due_at, created_at, body)
+SELECT gen_random_uuid(), 'msg_waiting_' || n, 'e' || n % :endpoints, 'pending',
+       now() + make_interval(hours => 1, secs => n * 0.1), now(), convert_to('{}', 'UTF8')
+FROM generate_series(1, :count) AS n ON CONFLICT DO NOTHING
+"""
+PAD = "x" * 3000  # with it a message has the size of a lead's
+
+
+class Receivers:
+    """Receivers on two ports: one answers, one hangs. What arrives is noted with its delay."""
+
+    def __init__(self) -> None:
+        self.milliseconds: list[float] = []
+        self._wanted = 0
+        self._enough = asyncio.Event()
+
+    async def open(self, stack: AsyncExitStack) -> tuple[int, int]:
+        """Listen, and return the ports of the one that answers and of the one that hangs."""
+        ports = []
+        for handler in (self._answer, self._hang):
+            server = await asyncio.start_server(handler, "127.0.0.1", 0, backlog=4096)
+            stack.callback(server.close)
+            ports.append(server.sockets[0].getsockname()[1])
+        return ports[0], ports[1]
+
+    def expect_nothing(self) -> None:
+        """Begin anew."""
+        self._wanted = 0
+
+    async def wait_for(self, count: int, *, seconds: float) -> None:
+        """Return when so many have arrived, or after a while."""
+        self._wanted = count
+        self._enough.clear()
+        if len(self.milliseconds) < count:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), seconds)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                body = await reader.readexactly(length)
+                sent = float(body[8 : body.index(b",")])
+                self.milliseconds.append((time() - sent) * 1000)
+                if self._wanted and len(self.milliseconds) >= self._wanted:
+                    self._enough.set()
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def _hang(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+
+async def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--endpoints", type=int, action="append")
+    parser.add_argument("--rate", type=int, action="append")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--waiting", type=int, default=300_000)
+    parser.add_argument("--hung", type=float, default=0.1)
+    parser.add_argument("--pinned", action="store_true")
+    arguments = parser.parse_args()
+    console = Console(width=150)
+    console.print(machine())
+    table = Table(title=f"{arguments.waiting:,} waiting, {arguments.hung:.0%} hung", title_justify="left")
+    for column in ("endpoints", "offered/s", "received/s", "p50 ms", "p95 ms", "p99 ms", "CPU ms each", "claim ms"):
+        table.add_column(column, justify="right")
+    for endpoints in arguments.endpoints or (1, 50, 500):
+        async with AsyncExitStack() as resources:
+            stack = await resources.enter_async_context(open_stack("postgres"))
+            engine = await resources.enter_async_context(open_engine(stack.database_url, name="bench"))
+            receivers = Receivers()
+            ports = await receivers.open(resources)
+            hung = await _set_team(stack, endpoints, ports, share=arguments.hung)
+            async with engine.begin() as connection:
+                await connection.execute(text(WAITING), {"endpoints": endpoints, "count": arguments.waiting})
+            async with engine.connect() as connection:
+                await connection.execute(text("ANALYZE router.delivery"))
+            if arguments.pinned:
+                pinned = await resources.enter_async_context(engine.connect())
+                await pinned.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+                await pinned.execute(text("SET idle_in_transaction_session_timeout = 0"))
+                await pinned.execute(text("SELECT count(*) FROM router.endpoint"))
+            for rate in arguments.rate or (200, 500):
+                receivers.milliseconds.clear()
+                receivers.expect_nothing()
+                before, started = stack.costs()["router"], perf_counter()
+                healthy = await _offer(engine, endpoints, hung, rate=rate, seconds=arguments.seconds)
+                await receivers.wait_for(healthy, seconds=arguments.seconds * 2)
+                took = perf_counter() - started
+                cost = stack.costs()["router"].since(before)
+                got = receivers.milliseconds
+                cuts = statistics.quantiles(got, n=100)
+                table.add_row(
+                    f"{endpoints}",
+                    f"{rate}",
+                    f"{len(got) / took:,.0f}",
+                    *(f"{cuts[at]:.1f}" for at in (49, 94, 98)),
+                    f"{cost.cpu_seconds / len(got) * 1000:.2f}",
+                    f"{await _claim_milliseconds(engine):.2f}",
+                )
+    console.print(table)
+
+
+async def _set_team(stack: Stack, endpoints: int, ports: tuple[int, int], *, share: float) -> int:
+    """Make the endpoints, of which the first so many hang; return how many."""
+    hung = round(endpoints * share)
+    declared: list[dict[str, Any]] = [
+        {"name": f"e{number}", "url": f"http://127.0.0.1:{ports[1] if number < hung else ports[0]}/{number}"}
+        for number in range(endpoints)
+    ]
+    team = {
+        "reps": [{"name": "Robin", "email": "robin@example.com"}],
+        "pools": [{"name": "everyone", "members": ["Robin"]}],
+        "endpoints": declared,
+    }
+    router = TandemClient(stack.services["router"].url, stack.keys["admin"])
+    await router.apply_team(yaml.safe_dump(team))
+    return hung
+
+
+async def _offer(engine: AsyncEngine, endpoints: int, hung: int, *, rate: int, seconds: float) -> int:
+    """Make deliveries at the rate, and return how many of them can arrive."""
+    store, made, healthy = DeliveryStore(engine), 0, 0
+    started = perf_counter()
+    while (elapsed := perf_counter() - started) < seconds:
+        wanted = int(elapsed * rate) - made
+        now = datetime.now(UTC)
+        batch = []
+        for number in range(made, made + wanted):
+            name = number % endpoints
+            healthy += name >= hung
+            body = json.dumps({"sent": time(), "pad": PAD}).encode()
+            item = uuid4()
+            batch.append(
+                NewDelivery(
+                    id=item,
+                    message_id=f"msg_{item.hex}",
+                    endpoint=f"e{name}",
+                    handoff_id=None,
+                    contact_id=None,
+                    body=body,
+                )
+            )
+        if batch:
+            async with engine.begin() as connection:
+                await store.create(connection, batch, now=now)
+        made += wanted
+        await asyncio.sleep(BATCH_SECONDS)
+    return healthy
+
+
+async def _claim_milliseconds(engine: AsyncEngine) -> float:
+    """Return how long a claim takes that looks at every endpoint and finds nothing due: the median of 20."""
+    claims, taken = ClaimStore(engine), []
+    for _ in range(20):
+        now = datetime.now(UTC) - timedelta(days=1)  # nothing was due a day ago
+        started = perf_counter()
+        await claims.claim(rooms={}, each=4, total=100, lease_id=uuid4(), lease_until=now, now=now)
+        taken.append((perf_counter() - started) * 1000)
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
