@@ -59,12 +59,11 @@ class Shadowing:
             return running
         if running is not None:
             await self._end(connection, running, because=f"replaced by agreement {version}")
+        shadow_id = uuid4()
         await self._shadows.start(
-            connection, uuid4(), version=version, active_version=active.version, by=by, now=self._clock()
+            connection, shadow_id, version=version, active_version=active.version, by=by, now=self._clock()
         )
-        started = await self._shadows.running(connection)
-        assert started is not None, "it was just started"
-        return started
+        return await self._shadows.read(connection, shadow_id)
 
     async def stop(self, connection: AsyncConnection, version: int, *, by: str) -> Shadow:
         """Let the draft decide no more. Raises ShadowMissing."""
@@ -74,9 +73,7 @@ class Shadowing:
         if running is None or running.version != version:
             raise ShadowMissing(f"Agreement {version} does not decide silently now.")
         await self._end(connection, running, because=f"stopped by {by}")
-        ended = await self._shadows.newest(connection)
-        assert ended is not None, "it was just ended"
-        return ended
+        return await self._shadows.read(connection, running.id)
 
     async def come_due(self) -> None:
         """Have the days compared that are over, and end the shadow whose draft is none any more."""

@@ -43,6 +43,8 @@ COMMANDS = [
     *(("team", step) for step in ("check", "diff", "apply")),
     ("route", "simulate"),
     *(("handoff", step) for step in ("list", "show", "why", "release")),
+    ("agreement", "simulate"),
+    ("agreement", "shadow"),
     ("source", "test-mapping"),
     ("touch", "list"),
     ("touch", "trust"),

@@ -69,10 +69,14 @@ class ShadowStore:
         row = (await connection.execute(select(shadow).where(shadow.c.status == "running"))).one_or_none()
         return None if row is None else _shadow(row)
 
+    async def read(self, connection: AsyncConnection, shadow_id: UUID) -> Shadow:
+        """Return one that there is."""
+        return _shadow((await connection.execute(select(shadow).where(shadow.c.id == shadow_id))).one())
+
     async def newest(self, connection: AsyncConnection) -> Shadow | None:
         """Return the one that runs, else the one that was started last."""
-        statement = select(shadow).order_by((shadow.c.status == "running").desc(), shadow.c.started_at.desc()).limit(1)
-        row = (await connection.execute(statement)).one_or_none()
+        latest = ((shadow.c.status == "running").desc(), shadow.c.started_at.desc(), shadow.c.ended_at.desc())
+        row = (await connection.execute(select(shadow).order_by(*latest).limit(1))).one_or_none()
         return None if row is None else _shadow(row)
 
     async def end(self, connection: AsyncConnection, shadow_id: UUID, *, because: str, now: datetime) -> None:
