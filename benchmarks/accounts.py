@@ -2,8 +2,8 @@
 
     python -m benchmarks.accounts [--rounds 12] [--touches 4000]
 
-Two scorers on databases of their own get the same touches in turn, so that both meet the same machine. Every contact is of
-a company, ten of each, and earns enough to count: on a real site most visitors have no company yet, and cost nothing.
+Two scorers on databases of their own get the same touches in turn, so that both meet the same machine. Every contact is
+of a company, ten of each, and earns enough to count: on a real site most visitors have no company yet, and cost nothing.
 """
 
 import argparse
@@ -91,7 +91,9 @@ async def main() -> None:
             rigs.append(rig)
         without, with_accounts = rigs
         dice = random.Random(1)
-        plain, counted, looks = [], [], []
+        plain: list[float] = []
+        counted: list[float] = []
+        looks: list[float] = []
         for number in range(arguments.rounds):
             record = views(dice, number, arguments.touches)
             order = [(without, plain), (with_accounts, counted)]
