@@ -3,7 +3,7 @@
     python -m benchmarks.accounts [--rounds 12] [--touches 4000]
 
 Two scorers on databases of their own get the same touches in turn, so that both meet the same machine. Every contact is
-of a company, ten of each, and earns enough to count: on a real site most visitors have no company yet, and cost nothing.
+of a company, ten of each, and earns enough to count; on a real site most visitors have no company, and cost nothing.
 """
 
 import argparse
