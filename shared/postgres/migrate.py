@@ -37,8 +37,8 @@ class SchemaOutdated(ExplainedError):
         self.revisions = revisions
 
 
-async def migrate(url: str) -> list[str]:
-    """Apply what is missing and return the revisions applied, oldest first.
+async def migrate(url: str, *, until: str = "heads") -> list[str]:
+    """Apply what is missing, up to a revision, and return the revisions applied, oldest first.
 
     Migrators wait for each other, so every process of a deployment may call this at once.
     """
@@ -49,7 +49,7 @@ async def migrate(url: str) -> list[str]:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
         await connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
         await connection.commit()  # the advisory lock and the setting belong to the session
-        return await connection.run_sync(_upgrade)
+        return await connection.run_sync(_upgrade, until)
 
 
 async def pending(url: str) -> list[str]:
@@ -73,11 +73,11 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> list[str]:
+def _upgrade(connection: Connection, until: str) -> list[str]:
     config = _config()
     applied: list[str] = []
     config.attributes.update(connection=connection, applied=applied)
-    command.upgrade(config, "heads")
+    command.upgrade(config, until)
     connection.commit()
     return applied
 
