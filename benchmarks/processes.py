@@ -36,6 +36,12 @@ def cost_of(pid: int) -> Cost:
     return Cost(cpu, peak)
 
 
+def resident_megabytes(pid: int) -> float:
+    """Return how much memory a process holds now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
 def children_running(program: str) -> list[int]:
     """Return our own children whose command line names the program."""
     mine = []
