@@ -206,7 +206,8 @@ def _show_shadow(found: Any) -> None:
     until = f"until {found['compared_until']}" if found["days"] else "not yet"
     ended = f", ended: {found['ended_because']}" if found["ended_at"] else ""
     title = f"Agreement {found['version']} beside {found['active']}, compared {until}{ended}"
-    table = Table("day", "both", "only active", "only draft", title=title)
+    out.print(title, soft_wrap=True, highlight=False, markup=False)
+    table = Table("day", "both", "only active", "only draft")
     for day in found["days"]:
         table.add_row(str(day["day"]), str(day["both"]), str(day["only_active"]), str(day["only_draft"]))
     out.print(table)
