@@ -17,7 +17,6 @@ from services.router.bell import Bell
 from services.router.clocking import ClockKeeper
 from services.router.delivering import DeliveryWorker
 from services.router.domain.answer_link import PURPOSE, AnswerLinks
-from services.router.domain.destination import StandardWebhook
 from services.router.domain.webhook_schema import webhook_schemas
 from services.router.endpoint_keeping import EndpointKeeper
 from services.router.erasing import ErasuresHandler
@@ -72,9 +71,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     endpoints, replays = EndpointStore(engine), ReplayStore(engine)
     vault = Vault(platform.secrets)
     targets = Targets(endpoints=endpoints, vault=vault, clock=clock)
-    attempting = Attempts(
-        sender=sender, tokens=Tokens(sender), targets=targets, destination=StandardWebhook(), clock=clock
-    )
+    attempting = Attempts(sender=sender, tokens=Tokens(sender), targets=targets, clock=clock)
     ending = AttemptEnding(
         engine=engine,
         attempts=attempts,
@@ -151,6 +148,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         ending=ending,
         clock=clock,
         changed=delivering.wake,
+        public_url=settings.api_url,
     )
 
     def replayed() -> None:

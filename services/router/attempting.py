@@ -1,10 +1,12 @@
 """One attempt: the request built, authorised and sent, and what came of it. It never raises."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import structlog
 
-from services.router.domain.destination import Destination, Request, Target
+from services.router.domain.destination import Answer, Exchange, Judged, Request, Target
+from services.router.domain.destinations.choosing import DESTINATIONS
 from services.router.domain.outcome import Outcome, Reply
 from services.router.domain.webhook import Message
 from services.router.sender import Sender
@@ -37,13 +39,10 @@ class Attempted:
 class Attempts:
     """Makes attempts."""
 
-    def __init__(
-        self, *, sender: Sender, tokens: Tokens, targets: Targets, destination: Destination, clock: Clock
-    ) -> None:
+    def __init__(self, *, sender: Sender, tokens: Tokens, targets: Targets, clock: Clock) -> None:
         self._sender = sender
         self._tokens = tokens
         self._targets = targets
-        self._destination = destination
         self._clock = clock
         self._logger = structlog.get_logger().bind(worker="router.deliveries")
 
@@ -53,36 +52,67 @@ class Attempts:
         if isinstance(target, TargetBroken):
             return Attempted(_misconfigured(target), headers)
         try:
-            request = self._destination.request(message, target, at=self._clock(), traceparent=traceparent)
-            headers = {name: value if name in _SHOWN else REDACTED for name, value in request.headers.items()}
-            return Attempted(await self._authorised(target, request), headers)
+            exchange = DESTINATIONS[target.kind].exchange(message, target, at=self._clock(), traceparent=traceparent)
+            reply = await self._exchange(target, exchange, headers)
+            return Attempted(reply, headers)
         except (TargetBroken, ValueError) as error:
             return Attempted(_misconfigured(error), headers)
         except Exception as error:  # a fault of ours must not send the same delivery around for ever
             self._logger.exception("delivery.failed", webhook_id=message.id)
             return Attempted(Reply(status=None, outcome=Outcome.BROKEN, error=repr(error)), headers)
 
-    async def _authorised(self, target: Target, request: Request) -> Reply:
+    async def _exchange(self, target: Target, exchange: Exchange, headers: dict[str, str]) -> Reply:
+        """Send what the exchange wants sent, one request after the other; note the headers of the last."""
+        reply = Reply(status=None, outcome=Outcome.DELIVERED)
+        try:
+            request = next(exchange)
+            while True:
+                headers.clear()
+                headers |= {name: value if name in _SHOWN else REDACTED for name, value in request.headers.items()}
+                answers: list[Answer] = []
+                reply = await self._authorised(target, request, answers)
+                if not answers:
+                    return reply  # there is no complete answer to go on with
+                request = exchange.send(answers[-1])
+        except StopIteration as end:
+            judged: Judged = end.value
+            return replace(
+                reply,
+                outcome=judged.outcome,
+                error=judged.error or reply.error,
+                retry_after=judged.retry_after or reply.retry_after,
+            )
+        finally:
+            exchange.close()
+
+    async def _authorised(self, target: Target, request: Request, answers: list[Answer]) -> Reply:
         if target.oauth2 is None:
-            return await self._send(target, request)
+            return await self._send(target, request, answers)
         token = await self._tokens.token(target)
         if isinstance(token, Reply):
             return token
-        reply = await self._send(target, _bearing(request, token))
+        reply = await self._send(target, _bearing(request, token), answers)
         if reply.status != 401:
             return reply
         # The receiver no longer takes the token, though it should be good: once, another may do.
         again = await self._tokens.token(target, refused=token)
-        return again if isinstance(again, Reply) else await self._send(target, _bearing(request, again))
+        if isinstance(again, Reply):
+            answers.clear()
+            return again
+        return await self._send(target, _bearing(request, again), answers)
 
-    async def _send(self, target: Target, request: Request) -> Reply:
+    async def _send(self, target: Target, request: Request, answers: list[Answer]) -> Reply:
+        def hear(status: int, *, headers: Mapping[str, str], body: bytes) -> Outcome:
+            answers.append(Answer(status, headers, body))
+            return answers[-1].outcome()
+
         return await self._sender.send(
             target.name,
             request.url,
             headers=request.headers,
             body=request.body,
             method=request.method,
-            judge=self._destination.outcome,
+            judge=hear,
             tls=self._targets.tls(target),
         )
 

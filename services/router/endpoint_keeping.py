@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.router.attempt_ending import AttemptEnding
 from services.router.attempting import Attempted, Attempts
 from services.router.domain.endpoint import Endpoint, Order, Private, Retired, Signature, private_parts
+from services.router.domain.kind import Kind
+from services.router.domain.sample import sample_message
 from services.router.domain.signing import SECRET_BYTES, kind_of, public_key, secret_mistake, write_secret
 from services.router.domain.team import Team
 from services.router.domain.webhook import ENDPOINT_TEST, Message
@@ -51,6 +53,7 @@ class EndpointKeeper:
         ending: AttemptEnding,
         clock: Clock,
         changed: Callable[[], None],
+        public_url: str,
     ) -> None:
         self._engine = engine
         self._endpoints = endpoints
@@ -60,6 +63,7 @@ class EndpointKeeper:
         self._ending = ending
         self._clock = clock
         self._changed = changed
+        self._public_url = public_url
 
     async def save(self, connection: AsyncConnection, team: Team) -> tuple[dict[str, str], set[str]]:
         """Make the endpoints those of the team; return the secrets made, and the names that the team has no more.
@@ -131,12 +135,16 @@ class EndpointKeeper:
     async def test(self, name: str) -> Attempted:
         """Send a message that means nothing, once and now, whatever holds the endpoint back."""
         state = _there(await self._endpoints.all(names=[name]), name)
-        body = {"type": ENDPOINT_TEST, "timestamp": self._clock(), "data": {"endpoint": name}}
-        message = Message(id=f"msg_{uuid4().hex}", body=msgspec.json.encode(body))
+        now = self._clock()
+        message_id = f"msg_{uuid4().hex}"
+        body = {"type": ENDPOINT_TEST, "timestamp": now, "data": {"endpoint": name}}
+        message = Message(id=message_id, body=msgspec.json.encode(body))
         try:
             target = self._targets.read(state)
         except SecretsError as error:
             return await self._attempts.make(TargetBroken(str(error)), message, traceparent=None)
+        if target.kind is not Kind.WEBHOOK:  # a system that keeps records is tried with one
+            message = sample_message(name, message_id=message_id, at=now, public_url=self._public_url)
         return await self._attempts.make(target, message, traceparent=None)
 
     async def _lock(self, connection: AsyncConnection, name: str) -> EndpointState:

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from services.router.domain.endpoint import Endpoint
+from services.router.domain.kind import TERMS
+from services.router.domain.mapping_reading import write_mapping
 from services.router.store.endpoints import DisabledBecause, EndpointState
 
 
@@ -35,6 +37,10 @@ def _options(endpoint: Endpoint) -> dict[str, Any]:
         "rate": endpoint.rate,
         "concurrency": endpoint.concurrency,
         "order": endpoint.order,
+        "kind": endpoint.kind,
+        "settings": {**TERMS[endpoint.kind].settings, **endpoint.settings},
+        "mapping": write_mapping(endpoint.mapping),
+        "template": endpoint.template,
     }
     if endpoint.oauth2:
         del shown["oauth2"]["client_secret"]

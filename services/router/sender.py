@@ -1,7 +1,7 @@
 """One attempt over HTTP: a POST that is answered within the deadline, or the reason why not.
 
 The deadline covers name resolution, connection, TLS, headers and body together. Redirects are not followed, the
-environment's proxies are not used, and of the answer no more is read than is kept.
+environment's proxies are not used, and of the answer no more is read than is judged.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ from services.router.guard import Resolve, resolve_host
 from services.router.timings import Timings
 from services.router.transport import ENDPOINT, TIMINGS, TLS, EndpointTransport
 
-EXCERPT_BYTES = 8192  # of the answer's body
+EXCERPT_BYTES = 8192  # of the answer's body, which are kept
+READ_BYTES = 65_536  # of it, which are judged
 
 
 class Judge(Protocol):
@@ -54,7 +55,7 @@ class _Exchange:
             status=self.status,
             outcome=outcome,
             error=error,
-            excerpt=bytes(self.body),
+            excerpt=bytes(self.body[:EXCERPT_BYTES]),
             retry_after=self.retry_after,
             peer=self.peer,
             phases=self.timings.phases,
@@ -90,7 +91,7 @@ class Sender:
         resolve: Resolve = resolve_host,
     ) -> None:
         self._deadline = deadline
-        self._transport = EndpointTransport(allowed=allowed, tls=tls, resolve=resolve, body_bytes=EXCERPT_BYTES)
+        self._transport = EndpointTransport(allowed=allowed, tls=tls, resolve=resolve, body_bytes=READ_BYTES)
         self._client = _Client(
             transport=self._transport,
             trust_env=False,

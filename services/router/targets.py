@@ -12,6 +12,8 @@ from services.router.client_tls import client_context
 from services.router.domain.client_certificate import certificate_mistake
 from services.router.domain.destination import Target
 from services.router.domain.endpoint import ClientCertificate, OAuth2
+from services.router.domain.kind import Kind
+from services.router.domain.mapping import FieldRule
 from services.router.store.endpoints import EndpointState, EndpointStore
 from services.router.vault import Vault
 from shared.clock import Clock
@@ -28,6 +30,10 @@ class _Options(msgspec.Struct):
     oauth2: OAuth2 | None = None
     mtls: ClientCertificate | None = None
     retries: tuple[timedelta, ...] | None = None
+    kind: Kind = Kind.WEBHOOK
+    settings: dict[str, str] = {}
+    mapping: dict[str, FieldRule] = {}
+    template: str | None = None
 
 
 class Targets:
@@ -67,6 +73,10 @@ class Targets:
             oauth2=options.oauth2 and replace(options.oauth2, client_secret=private.client_secret),
             mtls=options.mtls and replace(options.mtls, key=private.client_key),
             retries=options.retries,
+            kind=options.kind,
+            settings=options.settings,
+            mapping=options.mapping,
+            template=options.template,
         )
 
     def tls(self, target: Target) -> ssl.SSLContext | None:

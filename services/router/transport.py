@@ -28,7 +28,7 @@ KEEP_ALIVE = timedelta(seconds=30)
 
 # All that is passed on of an answer's headers. With the others httpx would fail a redirect whose Location is no URL
 # before anybody saw the status, and keep the receiver's cookies.
-_PASSED_ON = {b"retry-after"}
+_PASSED_ON = {b"retry-after", b"ratelimit"}
 
 _FAILED = (httpcore.NetworkError, httpcore.ProtocolError)
 _LOST = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)

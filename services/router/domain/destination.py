@@ -1,14 +1,20 @@
 """What a delivery becomes on the wire: the seam between a message and the system that it is for.
 
-A destination builds the request for a message and judges what was answered. The one here speaks Standard Webhooks.
+A destination is an exchange: it yields requests, is sent the answers, and returns what they amount to. Most need one.
+The one here speaks Standard Webhooks; the others are in `destinations`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
+
+from services.router.domain.brief_template import render_template
 from services.router.domain.endpoint import ClientCertificate, OAuth2, Retired
+from services.router.domain.kind import Kind
+from services.router.domain.mapping import FieldMapping
 from services.router.domain.outcome import Outcome, outcome_of
 from services.router.domain.signing import signatures
 from services.router.domain.webhook import Message, attempt_headers
@@ -27,6 +33,10 @@ class Target:
     oauth2: OAuth2 | None
     mtls: ClientCertificate | None
     retries: tuple[timedelta, ...] | None
+    kind: Kind = Kind.WEBHOOK
+    settings: Mapping[str, str] = field(default_factory=dict)
+    mapping: FieldMapping = field(default_factory=dict)
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +49,54 @@ class Request:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer; `body` is its beginning, header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def outcome(self) -> Outcome:
+        """Judge by the status, and by whether the receiver asks for time."""
+        return outcome_of(self.status, asks_for_time="retry-after" in self.headers)
+
+    def json(self) -> Any:
+        """Return the body as JSON, None when it is none or longer than what was read."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an exchange amounts to. `error` says it in words where the status does not."""
+
+    outcome: Outcome
+    error: str = ""
+    retry_after: str | None = None
+
+
+Exchange = Generator[Request, Answer, Judged]
+
+
 class Destination(Protocol):
     """How messages reach one kind of system."""
 
-    def request(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Request:
-        """Build one attempt. Raises ValueError for what cannot be built; that is a failed attempt."""
-        ...
-
-    def outcome(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Judge a complete answer; `body` is its beginning, header names are in lower case."""
+    def exchange(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Exchange:
+        """Tell the system. Raises ValueError for what cannot be built; that is a failed attempt."""
         ...
 
 
 class StandardWebhook:
     """The message as it is, signed; the status tells everything."""
 
-    def request(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Request:
+    def exchange(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Exchange:
         """Sign the message."""
+        message = templated(message, target)
         signature = signatures(target.secret, target.retired, message_id=message.id, at=at, body=message.body)
-        return Request(
+        answer = yield Request(
             method="POST",
             url=target.url,
             headers={
@@ -66,7 +105,16 @@ class StandardWebhook:
             },
             body=message.body,
         )
+        return Judged(answer.outcome())
 
-    def outcome(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Outcome:  # noqa: ARG002  # status tells
-        """Judge by the status, and by whether the receiver asks for time."""
-        return outcome_of(status, asks_for_time="retry-after" in headers)
+
+def templated(message: Message, target: Target) -> Message:
+    """Return the message with the brief's text by the endpoint's template. Raises TemplateFailed."""
+    if target.template is None:
+        return message
+    envelope = msgspec.json.decode(message.body)
+    brief = envelope["data"].get("brief")
+    if brief is None:
+        return message
+    brief["text"] = render_template(target.template, envelope["data"])
+    return Message(id=message.id, body=msgspec.json.encode(envelope))

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from services.router.domain.kind import Kind
+from services.router.domain.mapping import FieldMapping
+
 
 class Signature(StrEnum):
     """How attempts are signed, in the words of Standard Webhooks."""
@@ -67,6 +70,10 @@ class Endpoint:
     rate: float | None = None  # attempts a second, all processes together
     concurrency: int | None = None  # attempts at once, all processes together
     order: Order = Order.NONE
+    kind: Kind = Kind.WEBHOOK
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the kind
+    mapping: FieldMapping = field(default_factory=dict)  # fields of the other system
+    template: str | None = None  # of the brief's text; None: the one that there is
 
     def serves(self, *, pool: str, rep: str) -> bool:
         """Tell whether a handoff of this pool, given to this rep, is sent here."""

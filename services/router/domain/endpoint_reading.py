@@ -7,10 +7,14 @@ from datetime import timedelta
 import yaml
 
 from services.router.domain.addresses import Network, is_allowed
+from services.router.domain.brief_template import template_mistake
 from services.router.domain.client_certificate import certificate_mistake, key_mistake
 from services.router.domain.custom_headers import MOST, name_mistake, value_mistake
 from services.router.domain.endpoint import ClientCertificate, Endpoint, EndpointEvent, OAuth2, Order, Signature
 from services.router.domain.endpoint_url import UrlRefused, literal_address, read_url
+from services.router.domain.kind import TERMS, Kind, setting_mistake
+from services.router.domain.mapping import FieldMapping
+from services.router.domain.mapping_reading import DEFAULT_MAPPING, read_mapping
 from services.router.domain.signing import secret_mistake
 from services.router.domain.team_name import read_name
 from shared.agreement.reading import Reader
@@ -29,6 +33,10 @@ _OPTIONAL = (
     "rate",
     "concurrency",
     "order",
+    "kind",
+    "settings",
+    "mapping",
+    "template",
 )
 _MOST_RETRIES = 50
 _LONGEST_PAUSE = timedelta(days=7)
@@ -50,6 +58,7 @@ class EndpointReading:
             signature = reader.choice(given["signature"], f"{key}.signature", Signature)
         headers = self._headers(given.get("headers"), f"{key}.headers")
         oauth2 = self._oauth2(given.get("oauth2"), f"{key}.oauth2")
+        kind = reader.choice(given["kind"], f"{key}.kind", Kind) if "kind" in given else Kind.WEBHOOK
         if oauth2 and any(name.lower() == "authorization" for name in headers):
             reader.wrong(given["headers"], f"{key}.headers", "expected no Authorization besides oauth2, which sets it")
         return Endpoint(
@@ -70,7 +79,42 @@ class EndpointReading:
             if "concurrency" in given
             else None,
             order=reader.choice(given["order"], f"{key}.order", Order) if "order" in given else Order.NONE,
+            kind=kind,
+            settings=self._settings(given.get("settings"), f"{key}.settings", kind, node),
+            mapping=self._mapping(given.get("mapping"), f"{key}.mapping", kind),
+            template=self._template(given.get("template"), f"{key}.template"),
         )
+
+    def _settings(self, node: yaml.Node | None, key: str, kind: Kind, endpoint: yaml.Node) -> Mapping[str, str]:
+        known = TERMS[kind].settings
+        settings = {}
+        for written, value, at in self.reader.entries(node, key):
+            setting = str(written.value)
+            if setting not in known:
+                self.reader.unknown(written, at, setting, kind="setting", known=known or ["none"])
+            elif text := self.reader.text(value, at):
+                settings[setting] = text
+                if mistake := setting_mistake(kind, setting, text):
+                    self.reader.wrong(value, at, mistake)
+        for name, default in known.items():
+            if not default and name not in settings:
+                self.reader.wrong(node or endpoint, f"{key}.{name}", f"expected {name}, which {kind} needs")
+        return settings
+
+    def _mapping(self, node: yaml.Node | None, key: str, kind: Kind) -> FieldMapping:
+        if kind is Kind.GENERIC and node is None:
+            return DEFAULT_MAPPING
+        if node is not None and not TERMS[kind].mapped:
+            self.reader.wrong(node, key, f"expected no mapping: {kind} takes the message as it is")
+        return read_mapping(self.reader, node, key)
+
+    def _template(self, node: yaml.Node | None, key: str) -> str | None:
+        if node is None:
+            return None
+        written = self.reader.text(node, key)
+        if written and (mistake := template_mistake(written)):
+            self.reader.wrong(node, key, mistake)
+        return written or None
 
     def _url(self, node: yaml.Node | None, key: str) -> str:
         written = self.reader.text(node, key)
