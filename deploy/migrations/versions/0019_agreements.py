@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019_agreements"
-down_revision = "0018_destinations"
+down_revision = "0017_answers"
 branch_labels = None
 depends_on = None
 
