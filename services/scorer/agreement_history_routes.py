@@ -16,7 +16,7 @@ from shared.agreement.comparing import Comparison, compare
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
 from shared.agreement.schema import agreement_schema
-from shared.http.documents import SCHEMA_MEDIA_TYPE
+from shared.http.documents import SCHEMA_ANSWER, SCHEMA_MEDIA_TYPE
 from shared.http.keys import KeyRing, require
 
 
@@ -24,7 +24,7 @@ def create_agreement_history_routes(engine: AsyncEngine, *, agreements: Agreemen
     """Build the routes below `/v1/agreements` that only look back. They come before those that take a version."""
     router = APIRouter(prefix="/v1/agreements")
 
-    @router.get("/schema", openapi_extra={"security": []}, response_class=_SchemaResponse)
+    @router.get("/schema", openapi_extra=SCHEMA_ANSWER, response_class=_SchemaResponse)
     async def read_schema() -> Response:
         """Return the JSON Schema of the file, for editors. Nobody needs a key for it."""
         return _SchemaResponse(msgspec.json.encode(agreement_schema()))

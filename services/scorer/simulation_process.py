@@ -73,7 +73,9 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 20)  # thousands of touches at once hold no cycles
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         code = runner.run(work(job))
-    sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # the thread that reads standard input would have a regular end abort
 
 
 def _end_with_parent() -> None:

@@ -14,6 +14,11 @@ from shared.http.problems import MEDIA_TYPE, ProblemError
 from shared.service import Service
 
 SCHEMA_MEDIA_TYPE = "application/schema+json"
+# Of a route that nobody needs a key for, and that answers with a JSON Schema: an object, not text as FastAPI supposes.
+SCHEMA_ANSWER: dict[str, Any] = {
+    "security": [],
+    "responses": {"200": {"content": {SCHEMA_MEDIA_TYPE: {"schema": {"type": "object"}}}}},
+}
 DISTRIBUTION = "tandem-handoff"
 
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
@@ -61,7 +66,7 @@ def document_routes(services: Sequence[Service]) -> APIRouter:
     @router.get(
         "/v1/schemas/{name}",
         summary="The JSON Schema of an event or a message",
-        openapi_extra={"security": []},
+        openapi_extra=SCHEMA_ANSWER,
         response_class=_SchemaResponse,
     )
     async def read_schema(name: str) -> Response:
@@ -119,7 +124,15 @@ def _correct(path: str, method: str, operation: dict[str, Any]) -> None:
         told["404"] = _SOMEWHERE["404"]
     if method in {"post", "put", "patch", "delete"}:
         told |= _SOMEWHERE
-    responses |= {status: problem_response(meaning) for status, meaning in told.items()}
+    responses |= {
+        status: problem_response(meaning) for status, meaning in told.items() if not _is_said(responses, status)
+    }
+
+
+def _is_said(responses: Mapping[str, Any], status: str) -> bool:
+    """Tell whether a route itself says what this answer is; what FastAPI adds for its own errors is never given."""
+    content = responses.get(status, {}).get("content", {})
+    return bool(content) and "HTTPValidationError" not in str(content)
 
 
 class _SchemaResponse(Response):

@@ -15,6 +15,8 @@ CHECKS = (
     "response_schema_conformance",
     "response_headers_conformance",
 )
+# Until somebody says how its endpoint answers it asks for the same again later, with a 503 on purpose.
+NOT_YET = "/v1/hooks/crm/{endpoint}"
 MOST_SECONDS = 90  # of one run, on a machine that is busy; idle it takes a tenth of that
 # Whose key, which paths, and how: each limit of each parameter on its own as well, where there are parameters.
 RUNS = [
@@ -43,6 +45,7 @@ async def schemathesis(url: str, install: Install, role: str, selection: str, ph
         "run",
         f"{url}/openapi.json",
         *(selection, "events"),
+        *("--exclude-path", NOT_YET),
         *("--checks", ",".join(CHECKS)),
         *("--phases", phases),
         *("--max-examples", "5"),
