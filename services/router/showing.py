@@ -185,7 +185,7 @@ def team_json(
                 "per_hour": rep.per_hour,
                 "per_day": rep.per_day,
                 "hours": write_hours(rep.calendar),
-                "off": [{"from": off.first, "to": off.last} for off in rep.off],
+                "time_off": [{"from": off.first, "to": off.last} for off in rep.off],
                 "open": open_handoffs.get(rep.name, 0),
             }
             for rep in team.reps

@@ -13,11 +13,11 @@ from shared.business_calendar import BusinessCalendar
 DEFAULT_CAPACITY = 30  # open handoffs
 
 _LATEST = 3000  # year; the calendar of the computer ends somewhere
-_REP = ("capacity", "away", "per_hour", "per_day", "hours", "off")
+_REP = ("capacity", "away", "per_hour", "per_day", "hours", "time_off")  # `off` alone is false in YAML 1.1
 
 
 def read_rep(reader: Reader, node: yaml.Node, key: str) -> Rep:
-    """Read `{name: Rita, email: rita@harbour.example, per_hour: 5, hours: {…}, off: [{from: …, to: …}]}`."""
+    """Read `{name: Rita, email: rita@harbour.example, per_hour: 5, hours: {…}, time_off: [{from: …, to: …}]}`."""
     given = reader.mapping(node, key, required=("name", "email"), optional=_REP)
     email = reader.text(given.get("email"), f"{key}.email")
     name, _, domain = email.partition("@")
@@ -31,7 +31,7 @@ def read_rep(reader: Reader, node: yaml.Node, key: str) -> Rep:
         per_hour=_count(reader, given, "per_hour", key),
         per_day=_count(reader, given, "per_day", key),
         calendar=read_hours(reader, given, key),
-        off=tuple(_time_off(reader, item, at) for item, at in reader.items(given.get("off"), f"{key}.off")),
+        off=tuple(_time_off(reader, item, at) for item, at in reader.items(given.get("time_off"), f"{key}.time_off")),
     )
 
 

@@ -54,7 +54,7 @@ def _rep(before: Rep, after: Rep) -> list[str]:
         *_field("per_hour", before.per_hour, after.per_hour),
         *_field("per_day", before.per_day, after.per_day),
         *_field("hours", write_hours(before.calendar), write_hours(after.calendar)),
-        *_field("off", *([f"{off.first} to {off.last}" for off in rep.off] for rep in (before, after))),
+        *_field("time_off", *([f"{off.first} to {off.last}" for off in rep.off] for rep in (before, after))),
     ]
 
 

@@ -38,7 +38,7 @@ async def test_hours_are_kept(start_router: StartRouter, receiver: Receiver) -> 
 
     rita = {"name": "Rita", "email": "rita@harbour.example", "per_hour": 5, "hours": hours()}
     team: dict[str, Any] = {
-        "reps": [{**rita, "off": [{"from": "2026-12-21", "to": "2026-12-31"}]}],
+        "reps": [{**rita, "time_off": [{"from": "2026-12-21", "to": "2026-12-31"}]}],
         "pools": [{"name": "everyone", "members": ["Rita"], "hours": hours(), "manager": "Rita"}],
         "hours": hours(),
         "endpoints": [{"name": "crm", "url": receiver.url}],

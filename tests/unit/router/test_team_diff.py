@@ -58,7 +58,7 @@ def test_everything_that_may_change() -> None:
     assert team_changes(TEAM, after) == [
         "rep Ada: capacity 5 → 7",
         "rep Ada: per_hour none → 5",
-        'rep Ada: off none → ["2026-12-21 to 2026-12-31"]',
+        'rep Ada: time_off none → ["2026-12-21 to 2026-12-31"]',
         "rep Cy is new",
         "rep Bo leaves: what they have not answered goes to others",
         "pool growth: weight of Ada 1.0 → 2",

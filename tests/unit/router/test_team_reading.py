@@ -55,7 +55,7 @@ def test_hours() -> None:
     """The team, a pool and a rep can have hours; a rep has caps and days off, and a pool a manager."""
     written = TEAM.replace(
         "capacity: 5}",
-        "per_hour: 5, per_day: 20, hours: {zone: UTC, week: {mon-tue: 08:00-16:00}}, off: "
+        "per_hour: 5, per_day: 20, hours: {zone: UTC, week: {mon-tue: 08:00-16:00}}, time_off: "
         "[{from: 2026-12-21, to: 2027-01-02}, {from: 2027-02-01}]}",
     ).replace(
         "Sven]", "Sven]\n    manager: Sven\n    hours: {zone: Europe/Berlin, week: {fri: 09:00-12:00}, holidays: DE}"
@@ -128,9 +128,9 @@ def test_json() -> None:
         ("capacity: 5", "capacity: 0", 2, "whole number from 1"),
         ("capacity: 5", "capacity: 2.5", 2, "whole number"),
         ("capacity: 5", "per_hour: 0", 2, "whole number from 1"),
-        ("capacity: 5", "off: [{from: tomorrow}]", 2, "a day such as 2026-12-24"),
-        ("capacity: 5", "off: [{from: 2026-12-24, to: 2026-12-23}]", 2, "not before 2026-12-24"),
-        ("capacity: 5", "off: [{to: 2026-12-23}]", 2, "expected from"),
+        ("capacity: 5", "time_off: [{from: tomorrow}]", 2, "a day such as 2026-12-24"),
+        ("capacity: 5", "time_off: [{from: 2026-12-24, to: 2026-12-23}]", 2, "not before 2026-12-24"),
+        ("capacity: 5", "time_off: [{to: 2026-12-23}]", 2, "expected from"),
         ("capacity: 5", "hours: {zone: Mars/Base, week: {mon: 09:00-17:00}}", 2, "no time zone 'Mars/Base'"),
         ("name: everyone", "name: everyone\n    manager: Rina", 5, "did you mean 'Rita'"),
         ("capacity: 5", "capacty: 5", 2, "did you mean 'capacity'"),
