@@ -157,7 +157,8 @@ async def test_both_are_killed_while_they_merge(install: Install, own_kafka: str
         assert contact["ready"] == (one.number % 3 > 0 and expected.score >= 50 and expected.touches >= 8)
         if contact["ready"]:
             leads.add(contact["id"])
-    assert PEOPLE < parted <= expected_merges
+    # How many were contacts of their own before they were joined depends on where the kills fell.
+    assert PEOPLE / 2 < parted <= expected_merges
     assert len(leads) > 20
     assert Counter(str(handoff.contact.id) for handoff in handoffs) == Counter(leads)
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from services.router.domain.handoff import State
+from shared.events.handoff import Respond
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.support.handoffs import DECIDED_AT, make_handoff
@@ -16,6 +17,9 @@ from tests.support.receiver import Receiver
 from tests.support.waiting import until
 
 NAMES = ("Ada", "Bo", "Cy")
+WEEK = 7 * 86_400  # seconds
+# Nobody has to have answered by the time that a cap opens again.
+NO_HURRY = Respond(within_seconds=WEEK, reassign_after_seconds=WEEK, escalate_after_seconds=WEEK, hours="always")
 
 
 def small_team(receiver: Receiver, *, rules: tuple[dict[str, Any], ...] = (), **rep: Any) -> dict[str, Any]:
@@ -30,7 +34,7 @@ def small_team(receiver: Receiver, *, rules: tuple[dict[str, Any], ...] = (), **
 
 async def test_two_routers_within_caps(start_router: StartRouter, receiver: Receiver) -> None:
     """Two routers that race give each rep as many as the cap allows, each handoff once, and keep the rest."""
-    handoffs = [make_handoff() for _ in range(60)]
+    handoffs = [make_handoff(respond=NO_HURRY) for _ in range(60)]
     async with start_router() as one, start_router() as two:
         await one.set_team(**small_team(receiver, per_hour=7, per_day=9))
         await asyncio.gather(

@@ -16,7 +16,6 @@ from services.router.domain.signing import kind_of, public_key, secret_mistake, 
 from services.router.domain.webhook import Message
 from tests.support.signed import signed_headers
 
-NOW = datetime.now(UTC)
 BODY = b'{"test": 2432232314}'
 ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 
@@ -45,10 +44,11 @@ def test_the_vector_of_ed25519() -> None:
 @given(st.binary(max_size=300), st.binary(min_size=32, max_size=32))
 def test_any_message_under_ed25519(body: bytes, random: bytes) -> None:
     """The public key verifies what was signed, and refuses a changed byte."""
+    now = datetime.now(UTC)  # the libraries refuse what is minutes old
     secret = write_secret(random, Signature.V1A)
-    public, at = public_key(secret), int(NOW.timestamp())
+    public, at = public_key(secret), int(now.timestamp())
     assert public is not None
-    signature = sign(secret, message_id=ID, at=NOW, body=body)
+    signature = sign(secret, message_id=ID, at=now, body=body)
 
     verify_v1a(public, signature, message_id=ID, at=at, body=body)
     with pytest.raises(InvalidSignature):
@@ -57,8 +57,9 @@ def test_any_message_under_ed25519(body: bytes, random: bytes) -> None:
 
 def test_the_libraries_of_receivers() -> None:
     """The libraries `standardwebhooks` and `svix` take what we sign."""
+    now = datetime.now(UTC)  # the libraries refuse what is minutes old
     secret = write_secret(b"\7" * 32)
-    headers = signed_headers(Message(id=ID, body=BODY), secret=secret, at=NOW)
+    headers = signed_headers(Message(id=ID, body=BODY), secret=secret, at=now)
 
     assert standardwebhooks.Webhook(secret).verify(BODY, headers) == {"test": 2432232314}
     svix.webhooks.Webhook(secret).verify(BODY, headers)
@@ -69,11 +70,12 @@ def test_the_libraries_of_receivers() -> None:
 @pytest.mark.parametrize("kind", Signature)
 def test_a_secret_that_is_being_replaced(kind: Signature) -> None:
     """While two secrets overlap both sign; then only the new one. Receivers pick the one that they know."""
+    now = datetime.now(UTC)  # the libraries refuse what is minutes old
     old, new = write_secret(b"\1" * 32), write_secret(b"\2" * 32, kind)
-    retired = [Retired(secret=old, until=NOW + timedelta(hours=1))]
-    both = signatures(new, retired, message_id=ID, at=NOW, body=BODY)
-    later = signatures(new, retired, message_id=ID, at=NOW + timedelta(hours=1), body=BODY)
-    headers = {"webhook-id": ID, "webhook-timestamp": str(int(NOW.timestamp())), "webhook-signature": both}
+    retired = [Retired(secret=old, until=now + timedelta(hours=1))]
+    both = signatures(new, retired, message_id=ID, at=now, body=BODY)
+    later = signatures(new, retired, message_id=ID, at=now + timedelta(hours=1), body=BODY)
+    headers = {"webhook-id": ID, "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": both}
 
     assert standardwebhooks.Webhook(old).verify(BODY, headers)
     svix.webhooks.Webhook(old).verify(BODY, headers)
