@@ -144,6 +144,7 @@ async def test_both_are_killed_while_they_merge(install: Install, own_kafka: str
     by_name = {(alias["kind"], alias["value"]): contact for contact in contacts for alias in contact["aliases"]}
     assert len(contacts) == PEOPLE
     leads = set()
+    at_the_threshold: set[str] = set()
     parted = 0
     for one in everybody:
         contact = by_name["user", one.user]
@@ -153,14 +154,19 @@ async def test_both_are_killed_while_they_merge(install: Install, own_kafka: str
         assert contact["touches"] == expected.touches
         assert contact["engagement"]["score"] == pytest.approx(expected.score, rel=1e-9)
         assert sum(part["value"] for part in contact["engagement"]["parts"]) == contact["engagement"]["score"]
-        assert abs(expected.score - 50) > 0.05, "other dice: it cools below the threshold while the test runs"
+        if abs(expected.score - 50) <= 0.05:  # it may cool below the threshold while the test runs
+            at_the_threshold.add(contact["id"])
+            continue
         assert contact["ready"] == (one.number % 3 > 0 and expected.score >= 50 and expected.touches >= 8)
         if contact["ready"]:
             leads.add(contact["id"])
     # How many were contacts of their own before they were joined depends on where the kills fell.
     assert PEOPLE / 2 < parted <= expected_merges
     assert len(leads) > 20
-    assert Counter(str(handoff.contact.id) for handoff in handoffs) == Counter(leads)
+    handed = Counter(str(handoff.contact.id) for handoff in handoffs)
+    assert len(at_the_threshold) < 5
+    assert all(handed.pop(contact_id, 0) <= 1 for contact_id in at_the_threshold)
+    assert handed == Counter(leads)
 
 
 async def kill(process: TandemProcess, dice: random.Random) -> None:
