@@ -21,12 +21,12 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from shared.events.rejected import UNREADABLE_HEADER
 from shared.log.absences import Absences
 from shared.log.claims import Claims, Standing
 from shared.log.errors import LogUnavailable
 from shared.log.kafka_member import KafkaMember
 from shared.log.kafka_producer import Producing
+from shared.log.kafka_records import instant, unreadable
 from shared.log.protocol import FETCH_BYTES, ClaimPosition
 from shared.log.records import Batch, Partition, StoredRecord
 from shared.stopping import wait_for_any
@@ -36,7 +36,7 @@ BOUNDS_TIMEOUT = timedelta(seconds=5)
 GRACE = timedelta(milliseconds=100)  # aiokafka keeps the time itself, except during a rebalance
 FAILURE_PAUSE = timedelta(milliseconds=100)
 PROBE = timedelta(seconds=1)  # for one partition to hand out its next record
-LATEST_MS = 253_402_300_799_000  # the last second that a datetime can hold
+SINGLY_AT_MOST = 5_000  # records; what could not be read may have gone to another member meanwhile
 
 Found = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
@@ -84,6 +84,7 @@ class KafkaConsumer:
         )
         self._usual_bytes = USUAL_BYTES
         self._care = _Care.NONE
+        self._singly = 0  # records still to be taken one by one
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._logger = structlog.get_logger().bind(group=group)
 
@@ -174,7 +175,7 @@ class KafkaConsumer:
             if self._care is _Care.PROBE:
                 taken = await self._probe(consumer)
             else:
-                taken = await self._take(consumer, 1 if self._care is _Care.SINGLY else portion, wait)
+                taken = await self._take(consumer, self._portion(portion), wait)
             if not taken:
                 break
             wait = timedelta()
@@ -199,7 +200,7 @@ class KafkaConsumer:
             if self._care is _Care.SINGLY:
                 self._care = _Care.PROBE
             else:
-                self._care = _Care.SINGLY
+                self._care, self._singly = _Care.SINGLY, SINGLY_AT_MOST
                 self._take_again()
         except (KafkaError, ConsumerStoppedError) as error:
             self._take_again()
@@ -210,6 +211,15 @@ class KafkaConsumer:
             await asyncio.sleep(FAILURE_PAUSE.total_seconds())
         return {}
 
+    def _portion(self, usual: int) -> int:
+        """Return how many records to take at once; each that is taken singly is progress, however often that begins."""
+        if self._care is not _Care.SINGLY:
+            return usual
+        self._singly -= 1
+        if self._singly <= 0:
+            self._care = _Care.NONE
+        return 1
+
     def _take_again(self) -> None:
         """Claim every partition again: of what aiokafka had read when it failed nobody knows how much is lost."""
         for partition in self._claims.standings():
@@ -218,6 +228,7 @@ class KafkaConsumer:
     async def _probe(self, consumer: AIOKafkaConsumer) -> Found:
         """Take the next record of each partition; one that cannot be read is taken as an empty one that says why."""
         found: dict[TopicPartition, list[ConsumerRecord]] = {}
+        self._care = _Care.NONE  # if it is not met now, it is once more, or by another member
         for partition, standing in self._claims.standings().items():
             where = TopicPartition(*partition)
             self._member.read(partition, standing.position)
@@ -226,9 +237,8 @@ class KafkaConsumer:
                     found |= await consumer.getmany(where, timeout_ms=int(PROBE.total_seconds() * 1000), max_records=1)
             except UnicodeDecodeError as error:
                 self._logger.warning("record.unreadable", partition=str(partition), offset=standing.position)
-                found[where] = [_unreadable(where, standing.position, error)]
+                found[where] = [unreadable(where, standing.position, error)]
                 self._member.read(partition, standing.position + 1)
-                self._care = _Care.NONE
             except (KafkaError, ConsumerStoppedError, TimeoutError):
                 self._take_again()
                 return {}
@@ -268,7 +278,7 @@ class KafkaConsumer:
             if record.offset < position:
                 continue
             if record.timestamp != stamp:  # the records of one append share it
-                stamp, appended_at = record.timestamp, _instant(record.timestamp)
+                stamp, appended_at = record.timestamp, instant(record.timestamp)
             value, is_null = record.value or b"", record.value is None
             stored.append(
                 StoredRecord(partition, record.offset, record.key, value, record.headers, appended_at, is_null)
@@ -281,25 +291,3 @@ class KafkaConsumer:
             next_position=standing.position,
             records=tuple(stored),
         )
-
-
-def _unreadable(where: TopicPartition, offset: int, error: UnicodeDecodeError) -> ConsumerRecord[Any, Any]:
-    reason = f"The name of a header is not UTF-8: {error.object[:200]!r}."
-    return ConsumerRecord(
-        topic=where.topic,
-        partition=where.partition,
-        offset=offset,
-        timestamp=int(datetime.now(UTC).timestamp() * 1000),
-        timestamp_type=0,
-        key=None,
-        value=b"",
-        checksum=None,
-        serialized_key_size=-1,
-        serialized_value_size=0,
-        headers=((UNREADABLE_HEADER, reason.encode()),),
-    )
-
-
-def _instant(milliseconds: int) -> datetime:
-    """Return the instant of a record. A producer may state anything, where the topic lets it."""
-    return datetime.fromtimestamp(min(max(milliseconds, 0), LATEST_MS) / 1000, UTC)
