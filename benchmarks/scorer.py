@@ -41,6 +41,7 @@ from benchmarks.rivals.environments import RIVALS, Rival, python_of
 from services.client import TandemClient
 from services.ingest.packing import pack_touches
 from shared.events.touch import Touch
+from shared.leash import leashed
 from shared.log.opening import open_log
 from shared.log.protocol import EventLog
 from shared.log.records import Record
@@ -280,7 +281,7 @@ async def rivalry(bench: Bench, rival: Rival, python: Path, *, events: int) -> R
 
 
 def _start(rival: Rival, python: Path, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    command = [str(python), "-m", rival.module]
+    command = leashed(str(python), "-m", rival.module)
     with log.open("ab") as out:
         return subprocess.Popen(
             command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True

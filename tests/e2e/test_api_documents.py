@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from shared.leash import leashed
 from tests.e2e.conftest import Install, sign_agreement
 from tests.support.processes import clean_environment, running_tandem
 
@@ -40,7 +41,7 @@ async def test_everything_that_the_document_allows(install: Install) -> None:
 async def schemathesis(url: str, install: Install, role: str, selection: str, phases: str) -> tuple[int | None, str]:
     """Run it and return its exit code and what it told."""
     process = await asyncio.create_subprocess_exec(
-        str(SCHEMATHESIS),
+        *leashed(str(SCHEMATHESIS)),
         "--no-color",
         "run",
         f"{url}/openapi.json",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.client import TandemClient
+from shared.leash import leashed
 from tests.e2e.conftest import Install
 from tests.support.processes import ROOT, TANDEM, TandemProcess, clean_environment, free_port
 from tests.support.waiting import until
@@ -16,7 +17,7 @@ from tests.support.waiting import until
 def tandem(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [str(TANDEM), *arguments],
+        leashed(str(TANDEM), *arguments),
         env=clean_environment(settings),
         cwd=ROOT,
         capture_output=True,

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -17,6 +16,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.events.topics import TopicName
+from shared.leash import leashed
 from shared.postgres.embedded import free_port
 from tests.support.waiting import until
 
@@ -47,12 +47,10 @@ class KafkaNode:
         """Start the JVM without waiting for it; it ends with this process, however that ends."""
         if self._process is not None:
             return
-        leash = ["setpriv", "--pdeathsig", "KILL", "--"]
-        prefix = leash if sys.platform == "linux" and shutil.which(leash[0]) else []
         self._start_of_log = self._log.stat().st_size
         with self._log.open("ab") as log:
             # Its own session: a Ctrl-C ends the tests first, and they end the broker.
-            self._process = subprocess.Popen([*prefix, *self._command], stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(leashed(*self._command), stdout=log, stderr=log, start_new_session=True)
         atexit.register(self.kill)
 
     async def started(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from shared.leash import leashed
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,10 +51,10 @@ class TandemProcess:
         return self._process.pid
 
     def start(self) -> None:
-        """Start the command; returns at once."""
+        """Start the command, which ends with us at the latest; returns at once."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(TANDEM), *self._arguments],
+                leashed(str(TANDEM), *self._arguments),
                 env=clean_environment(self._settings),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

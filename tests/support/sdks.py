@@ -13,6 +13,7 @@ from typing import Literal
 
 import pytest
 
+from shared.leash import leashed
 from tests.support.processes import ROOT, clean_environment
 from tests.support.sdk_environments import SCRIPTS, SdkUnavailable, node_modules, python_with
 
@@ -123,7 +124,7 @@ async def running_sdk(sdk: Sdk, *, url: str, key: str, person: str) -> AsyncIter
     else:
         command, directory = [str(environment), "-m", f"tests.support.sdk_scripts.{sdk.script}"], ROOT
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *leashed(*command),
         url,
         key,
         person,
