@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from services.router.domain.destination import Destination, StandardWebhook
 from services.router.domain.destinations.chats import Slack, Teams
-from services.router.domain.destinations.searched import Close, Pipedrive
-from services.router.domain.destinations.upsert import Attio, Dynamics, Generic, HubSpot, Salesforce, Zoho
+from services.router.domain.destinations.lead import ToldOfLeads
+from services.router.domain.destinations.searched import close, pipedrive
+from services.router.domain.destinations.upsert import Generic, attio, dynamics, hubspot, salesforce, zoho
 from services.router.domain.kind import Kind
 
 # One for each kind.
@@ -14,13 +15,13 @@ DESTINATIONS: Mapping[Kind, Destination] = MappingProxyType(
     {
         Kind.WEBHOOK: StandardWebhook(),
         Kind.GENERIC: Generic(),
-        Kind.SALESFORCE: Salesforce(),
-        Kind.HUBSPOT: HubSpot(),
-        Kind.DYNAMICS: Dynamics(),
-        Kind.PIPEDRIVE: Pipedrive(),
-        Kind.ZOHO: Zoho(),
-        Kind.CLOSE: Close(),
-        Kind.ATTIO: Attio(),
+        Kind.SALESFORCE: ToldOfLeads(salesforce),
+        Kind.HUBSPOT: ToldOfLeads(hubspot),
+        Kind.DYNAMICS: ToldOfLeads(dynamics),
+        Kind.PIPEDRIVE: ToldOfLeads(pipedrive),
+        Kind.ZOHO: ToldOfLeads(zoho),
+        Kind.CLOSE: ToldOfLeads(close),
+        Kind.ATTIO: ToldOfLeads(attio),
         Kind.SLACK: Slack(),
         Kind.TEAMS: Teams(),
     }

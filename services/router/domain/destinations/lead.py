@@ -1,20 +1,40 @@
 """The lead in a message, as systems for customers want it: one person, flat, with a name in two parts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from services.router.domain.destination import Target, templated
+from services.router.domain.destination import Exchange, Judged, Request, Target, templated
 from services.router.domain.kind import TERMS
 from services.router.domain.mapping import FieldMapping, FieldRule, apply_mapping
+from services.router.domain.outcome import Outcome
 from services.router.domain.webhook import Message
 
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json", "accept": "application/json"}
+NOTHING_TO_TELL = Judged(Outcome.DELIVERED, "The message is about no lead; there was nothing to write.")
+
+Lead = Mapping[str, Any]
 
 
 class NoForm(ValueError):
     """Raised for a message that a kind of system cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldOfLeads:
+    """A kind of system that is told of leads and of nothing else; `write` tells it of one."""
+
+    write: Callable[[Lead, Target], Exchange]
+
+    def exchange(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Exchange:  # noqa: ARG002
+        """Write the lead."""
+        lead = read_lead(message, target)
+        if lead is None:
+            return NOTHING_TO_TELL
+        return (yield from self.write(lead, target))
 
 
 def read_envelope(message: Message, target: Target) -> dict[str, Any]:
@@ -23,7 +43,7 @@ def read_envelope(message: Message, target: Target) -> dict[str, Any]:
     return envelope
 
 
-def read_lead(message: Message, target: Target) -> dict[str, Any] | None:
+def read_lead(message: Message, target: Target) -> Lead | None:
     """Return what a mapping is over: the message's data, its `type`, and `person`. None: it is about no lead.
 
     Raises NoForm for an erasure: whether a customer's record may go, people decide.
@@ -37,7 +57,7 @@ def read_lead(message: Message, target: Target) -> dict[str, Any] | None:
     return {**data, "type": kind, "timestamp": envelope["timestamp"], "person": _person(data["contact"])}
 
 
-def fields_of(lead: Mapping[str, Any], target: Target, defaults: Mapping[str, str | FieldRule]) -> dict[str, Any]:
+def fields_of(lead: Lead, target: Target, defaults: Mapping[str, str | FieldRule]) -> dict[str, Any]:
     """Return the fields to write: the kind's own, each replaced by the endpoint's where it names the same."""
     mapping: FieldMapping = {
         **{name: FieldRule(path=rule) if isinstance(rule, str) else rule for name, rule in defaults.items()},
@@ -51,9 +71,14 @@ def setting(target: Target, name: str) -> str:
     return target.settings.get(name) or TERMS[target.kind].settings[name]
 
 
-def base_url(target: Target) -> str:
-    """Return the endpoint's URL without a slash at its end."""
-    return target.url.rstrip("/")
+def ask(target: Target, method: str, path: str, body: Any = None) -> Request:
+    """Return a request to a path below the endpoint's URL, with the body as JSON if there is one."""
+    return Request(
+        method=method,
+        url=target.url.rstrip("/") + path,
+        headers={**JSON_HEADERS, **target.headers},
+        body=b"" if body is None else msgspec.json.encode(body),
+    )
 
 
 def _person(contact: Mapping[str, Any]) -> dict[str, str]:

@@ -5,96 +5,78 @@ second one.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
-
-from services.router.domain.destination import Answer, Exchange, Judged, Request, Target
-from services.router.domain.destinations.lead import JSON_HEADERS, base_url, fields_of, read_lead
-from services.router.domain.destinations.upsert import NOTHING_TO_TELL
+from services.router.domain.destination import Answer, Exchange, Judged, Target
+from services.router.domain.destinations.lead import Lead, ask, fields_of
 from services.router.domain.mapping import FieldRule
 from services.router.domain.outcome import Outcome
-from services.router.domain.webhook import Message
 
 LONGEST_TITLE = 250  # characters
 
 
-class Pipedrive:
+def pipedrive(lead: Lead, target: Target) -> Exchange:
     """A person by e-mail address, and of that person a lead by its origin id, which is the handoff's.
 
     https://developers.pipedrive.com/docs/api/v1/Leads, https://developers.pipedrive.com/docs/api/v1/Persons
     """
-
-    def exchange(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Exchange:  # noqa: ARG002
-        """Find or create the person, then find or create the lead."""
-        lead = read_lead(message, target)
-        if lead is None:
-            return NOTHING_TO_TELL
-        email, handoff = lead["contact"]["email"], lead["handoff"]["id"]
-        if not email:
-            raise ValueError("the contact has no e-mail address, which Pipedrive is to find it by.")
-        query = urlencode({"term": email, "fields": "email", "exact_match": "true", "limit": "1"})
-        answer = yield _ask(target, "GET", f"/api/v2/persons/search?{query}")
+    email, handoff = lead["contact"]["email"], lead["handoff"]["id"]
+    if not email:
+        raise ValueError("the contact has no e-mail address, which Pipedrive is to find it by.")
+    query = urlencode({"term": email, "fields": "email", "exact_match": "true", "limit": "1"})
+    answer = yield ask(target, "GET", f"/api/v2/persons/search?{query}")
+    if (refused := _refused(answer)) is not None:
+        return refused
+    items = ((answer.json() or {}).get("data") or {}).get("items") or []
+    person = items[0]["item"]["id"] if items else None
+    if person is None:
+        created = {"name": lead["contact"]["name"] or email, "emails": [{"value": email, "primary": True}]}
+        if phone := lead["brief"]["who"]["phone"]:
+            created["phones"] = [{"value": phone, "primary": True}]
+        answer = yield ask(target, "POST", "/api/v2/persons", created)
         if (refused := _refused(answer)) is not None:
             return refused
-        items = ((answer.json() or {}).get("data") or {}).get("items") or []
-        person = items[0]["item"]["id"] if items else None
-        if person is None:
-            created = {"name": lead["contact"]["name"] or email, "emails": [{"value": email, "primary": True}]}
-            if phone := lead["brief"]["who"]["phone"]:
-                created["phones"] = [{"value": phone, "primary": True}]
-            answer = yield _ask(target, "POST", "/api/v2/persons", created)
-            if (refused := _refused(answer)) is not None:
-                return refused
-            person = ((answer.json() or {}).get("data") or {}).get("id")
-        else:
-            answer = yield _ask(target, "GET", f"/api/v1/leads?{urlencode({'person_id': person, 'limit': 50})}")
-            if (refused := _refused(answer)) is not None:
-                return refused
-            if any(item.get("origin_id") == handoff for item in (answer.json() or {}).get("data") or []):
-                return Judged(Outcome.DELIVERED, "An earlier attempt had made the lead.")
-        title = f"{lead['contact']['name'] or email}: {lead['brief']['why_now']['summary']}"[:LONGEST_TITLE]
-        fields = fields_of(lead, target, {"title": FieldRule(const=title)})
-        answer = yield _ask(target, "POST", "/api/v1/leads", {**fields, "person_id": person, "origin_id": handoff})
-        return _refused(answer) or Judged(Outcome.DELIVERED)
+        person = ((answer.json() or {}).get("data") or {}).get("id")
+    else:
+        answer = yield ask(target, "GET", f"/api/v1/leads?{urlencode({'person_id': person, 'limit': 50})}")
+        if (refused := _refused(answer)) is not None:
+            return refused
+        if any(item.get("origin_id") == handoff for item in (answer.json() or {}).get("data") or []):
+            return Judged(Outcome.DELIVERED, "An earlier attempt had made the lead.")
+    title = f"{lead['contact']['name'] or email}: {lead['brief']['why_now']['summary']}"[:LONGEST_TITLE]
+    fields = fields_of(lead, target, {"title": FieldRule(const=title)})
+    answer = yield ask(target, "POST", "/api/v1/leads", {**fields, "person_id": person, "origin_id": handoff})
+    return _refused(answer) or Judged(Outcome.DELIVERED)
 
 
-class Close:
-    """A lead by the e-mail address of its contact; a note on it tells the brief.
+def close(lead: Lead, target: Target) -> Exchange:
+    """A lead by the e-mail address of its contact; its description tells the brief.
 
     https://developer.close.com/resources/leads, https://developer.close.com/topics/rate-limits
     """
-
-    def exchange(self, message: Message, target: Target, *, at: datetime, traceparent: str | None) -> Exchange:  # noqa: ARG002
-        """Find the lead and change it, or create it."""
-        lead = read_lead(message, target)
-        if lead is None:
-            return NOTHING_TO_TELL
-        email = lead["contact"]["email"]
-        if not email:
-            raise ValueError("the contact has no e-mail address, which Close is to find it by.")
-        quoted = email.replace("\\", "\\\\").replace('"', '\\"')
-        query = urlencode({"query": f'email_address:"{quoted}"', "_limit": "1", "_fields": "id"})
-        answer = yield _ask(target, "GET", f"/api/v1/lead/?{query}")
-        if answer.outcome() is not Outcome.DELIVERED:
-            return _of_close(answer)
-        found = (answer.json() or {}).get("data") or []
-        fields = fields_of(lead, target, {"description": "brief.text"})
-        if found:
-            answer = yield _ask(target, "PUT", f"/api/v1/lead/{found[0]['id']}/", fields)
-            return _of_close(answer)
-        who = lead["brief"]["who"]
-        contact = {
-            "name": lead["contact"]["name"] or email,
-            "title": who["title"],
-            "emails": [{"email": email, "type": "office"}],
-            "phones": [{"phone": who["phone"], "type": "office"}] if who["phone"] else [],
-        }
-        company = lead["contact"]["company"] or contact["name"]
-        answer = yield _ask(target, "POST", "/api/v1/lead/", {"name": company, "contacts": [contact], **fields})
+    email = lead["contact"]["email"]
+    if not email:
+        raise ValueError("the contact has no e-mail address, which Close is to find it by.")
+    quoted = email.replace("\\", "\\\\").replace('"', '\\"')
+    query = urlencode({"query": f'email_address:"{quoted}"', "_limit": "1", "_fields": "id"})
+    answer = yield ask(target, "GET", f"/api/v1/lead/?{query}")
+    if answer.outcome() is not Outcome.DELIVERED:
         return _of_close(answer)
+    found = (answer.json() or {}).get("data") or []
+    fields = fields_of(lead, target, {"description": "brief.text"})
+    if found:
+        answer = yield ask(target, "PUT", f"/api/v1/lead/{found[0]['id']}/", fields)
+        return _of_close(answer)
+    who = lead["brief"]["who"]
+    contact = {
+        "name": lead["contact"]["name"] or email,
+        "title": who["title"],
+        "emails": [{"email": email, "type": "office"}],
+        "phones": [{"phone": who["phone"], "type": "office"}] if who["phone"] else [],
+    }
+    company = lead["contact"]["company"] or contact["name"]
+    answer = yield ask(target, "POST", "/api/v1/lead/", {"name": company, "contacts": [contact], **fields})
+    return _of_close(answer)
 
 
 def _refused(answer: Answer) -> Judged | None:
@@ -113,12 +95,3 @@ def _of_close(answer: Answer) -> Judged:
     """Close says in a header of its own when it takes requests again: `RateLimit: limit=100, remaining=0, reset=5`."""
     told = dict(part.strip().split("=", 1) for part in answer.headers.get("ratelimit", "").split(",") if "=" in part)
     return Judged(answer.outcome(), retry_after=told.get("reset") if answer.status == 429 else None)
-
-
-def _ask(target: Target, method: str, path: str, body: Any = None) -> Request:
-    return Request(
-        method=method,
-        url=base_url(target) + path,
-        headers={**JSON_HEADERS, **target.headers},
-        body=b"" if body is None else msgspec.json.encode(body),
-    )
