@@ -13,7 +13,8 @@ from services.router.domain.erasure import is_stripped
 from services.router.domain.handoff import ANSWERED, OPEN, State, Step, Taken, take
 from services.router.domain.money import problem_with
 from services.router.errors import AmountInvalid, DifferentAnswer, RepNeeded, TooManyAnswers, UnknownReason, UnknownRep
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.postgres.outbox import Outbox

@@ -26,7 +26,8 @@ from services.router.domain.team import Team
 from services.router.domain.webhook import ESCALATED, Message, render_expired, render_given
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore, NewDelivery
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from services.router.store.objections import ObjectionStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock

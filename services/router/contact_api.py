@@ -11,7 +11,8 @@ from starlette.responses import Response
 from services.router.showing import decisions_json, history_json, whole_handoff_json
 from services.router.store.attempts import AttemptStore
 from services.router.store.deliveries import DeliveryStore
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require

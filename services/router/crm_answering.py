@@ -15,7 +15,8 @@ from services.router.domain.handoff import State, Step, Taken
 from services.router.domain.money import problem_with
 from services.router.errors import AnswerRefused, CrmUnreadable, HandoffMissing, IllegalStep
 from services.router.store.crm import KEPT_BYTES, CrmStore
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from shared.clock import Clock
 from shared.ids import derived_id
 

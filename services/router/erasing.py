@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.assigning import ROUTER
 from services.router.domain.erasure import render_contact_erased, stripped
-from services.router.domain.handoff import Step, Taken, allows, take
+from services.router.domain.handoff import Step, allows
 from services.router.reading import reject
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.erasures import ErasureStore, Holder, joined
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from services.router.store.nurtures import NurtureStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock, require_aware
@@ -101,21 +102,7 @@ class ErasuresHandler:
         withdrawing = allows(Step.WITHDRAW)
         await self._handoffs.move(
             connection,
-            [
-                Taken(
-                    handoff_id=handoff.id,
-                    contact_id=handoff.contact_id,
-                    number=handoff.steps + 1,
-                    at=now,
-                    step=Step.WITHDRAW,
-                    before=handoff.state,
-                    after=take(handoff.state, Step.WITHDRAW),
-                    by=ROUTER,
-                    rep=handoff.rep,
-                )
-                for handoff in handoffs
-                if handoff.state in withdrawing
-            ],
+            [handoff.taking(Step.WITHDRAW, at=now, by=ROUTER) for handoff in handoffs if handoff.state in withdrawing],
         )
 
     async def _tell(

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.assigning import ROUTER, Assigner, Swept
-from services.router.domain.handoff import State, Step, Taken, allows, take
+from services.router.domain.handoff import State, Step, allows
 from services.router.reading import Intake, read_batches, reject
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
@@ -109,20 +109,6 @@ class HandoffsHandler:
         withdrawing = allows(Step.WITHDRAW)
         await self._handoffs.move(
             connection,
-            [
-                Taken(
-                    handoff_id=handoff.id,
-                    contact_id=handoff.contact_id,
-                    number=handoff.steps + 1,
-                    at=now,
-                    step=Step.WITHDRAW,
-                    before=handoff.state,
-                    after=take(handoff.state, Step.WITHDRAW),
-                    by=ROUTER,
-                    rep=handoff.rep,
-                )
-                for handoff in unwanted
-                if handoff.state in withdrawing
-            ],
+            [handoff.taking(Step.WITHDRAW, at=now, by=ROUTER) for handoff in unwanted if handoff.state in withdrawing],
         )
         await self._deliveries.cancel(connection, [handoff.id for handoff in unwanted])

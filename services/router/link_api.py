@@ -26,7 +26,8 @@ from services.router.errors import (
     LinkStale,
     LinkUsed,
 )
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from services.router.store.links import LinkStore
 from shared.clock import Clock
 from shared.http.pages import read_body

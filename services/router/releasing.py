@@ -9,7 +9,8 @@ from services.router.domain.assignment import Outcome
 from services.router.domain.decision_words import read_decision
 from services.router.domain.handoff import State
 from services.router.errors import NotHeld
-from services.router.store.handoffs import Handoff, HandoffStore
+from services.router.store.handoff_row import Handoff
+from services.router.store.handoffs import HandoffStore
 from services.router.store.queue import QueueStore
 
 

@@ -17,7 +17,7 @@ from services.router.domain.team_writing import write_hours, write_rule
 from services.router.domain.webhook import answer_urls
 from services.router.endpoint_showing import endpoint_json
 from services.router.store.endpoints import EndpointState
-from services.router.store.handoffs import Handoff
+from services.router.store.handoff_row import Handoff
 
 
 def handoff_json(handoff: Handoff, team: Team, *, now: datetime) -> dict[str, Any]:

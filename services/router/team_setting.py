@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.router.domain.handoff import Step, Taken, allows, take
+from services.router.domain.handoff import Step, allows
 from services.router.domain.team import Team
 from services.router.domain.team_diff import team_changes
 from services.router.domain.turn import settle
@@ -74,21 +74,7 @@ class TeamSetter:
         orphans = await self._handoffs.owned_by_others(connection, [rep.name for rep in team.reps], allows(Step.RETURN))
         await self._handoffs.move(
             connection,
-            [
-                Taken(
-                    handoff_id=handoff.id,
-                    contact_id=handoff.contact_id,
-                    number=handoff.steps + 1,
-                    at=self._clock(),
-                    step=Step.RETURN,
-                    before=handoff.state,
-                    after=take(handoff.state, Step.RETURN),
-                    by=by,
-                    rep=handoff.rep,
-                    pool=handoff.pool,
-                )
-                for handoff in orphans
-            ],
+            [handoff.taking(Step.RETURN, at=self._clock(), by=by) for handoff in orphans],
         )
         await self._deliveries.cancel(connection, [handoff.id for handoff in orphans])
         return len(orphans)

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Boolean, DateTime, Integer, Uuid, bindparam, func,
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.store import tables
-from services.router.store.handoffs import Handoff, read_handoff
+from services.router.store.handoff_row import Handoff, read_handoff
 
 _handoff = tables.handoff.c
 

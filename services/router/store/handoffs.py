@@ -14,7 +14,8 @@ from services.router.domain.answer import Answer
 from services.router.domain.handoff import MOST_OWNERS, OPEN, QUEUED, UNANSWERED, State, Step, Taken
 from services.router.errors import HandoffMissing
 from services.router.store import tables
-from shared.events.handoff import HandoffReady, decode_handoff
+from services.router.store.handoff_row import Handoff, read_handoff
+from shared.events.handoff import HandoffReady
 from shared.postgres.array_insert import ArrayInsert
 
 _handoff = tables.handoff.c
@@ -47,31 +48,6 @@ class NewHandoff:
 
     ready: HandoffReady
     document: bytes
-    traceparent: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """A handoff and where it stands."""
-
-    id: UUID
-    contact_id: UUID
-    state: State
-    state_since: datetime
-    pool: str | None
-    rep: str | None
-    assignments: int
-    steps: int
-    reason: str | None
-    owners: tuple[str, ...]
-    clock_from: datetime | None
-    given_at: datetime | None
-    answered_at: datetime | None
-    due_at: datetime | None
-    waiting_decision: dict[str, Any] | None
-    decided_at: datetime
-    created_at: datetime
-    ready: HandoffReady
     traceparent: str | None
 
 
@@ -267,35 +243,3 @@ def _after(step: Taken) -> dict[str, Any]:
     elif step.before in UNANSWERED and step.step in {Step.ACCEPT, Step.REJECT}:
         values |= {"rep": step.rep, "answered_at": step.at}
     return values
-
-
-def read_handoff(row: Row[Any]) -> Handoff:
-    """Read a row of handoffs."""
-    return Handoff(
-        id=row.id,
-        contact_id=row.contact_id,
-        state=State(row.state),
-        state_since=row.state_since,
-        pool=row.pool,
-        rep=row.rep,
-        assignments=row.assignments,
-        steps=row.steps,
-        reason=row.reason,
-        owners=tuple(row.owners),
-        clock_from=row.clock_from,
-        given_at=row.given_at,
-        answered_at=row.answered_at,
-        due_at=row.due_at,
-        waiting_decision=row.waiting_decision,
-        decided_at=row.decided_at,
-        created_at=row.created_at,
-        ready=read_ready(row.document),
-        traceparent=row.traceparent,
-    )
-
-
-def read_ready(document: bytes) -> HandoffReady:
-    """Read the message that a handoff came with."""
-    message = decode_handoff(document)
-    assert isinstance(message, HandoffReady), "only ready handoffs are stored"
-    return message

@@ -9,7 +9,7 @@ from services.router.domain.erasure import is_stripped
 from services.router.domain.handoff import OPEN, Step
 from services.router.domain.route_simulation import Past
 from services.router.store import tables
-from services.router.store.handoffs import read_ready
+from services.router.store.handoff_row import read_ready
 
 _handoff, _event = tables.handoff.c, tables.handoff_event.c
 _given = lateral(

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.router.domain.handoff import OPEN, State
 from services.router.domain.queue import Assignment, Queued, Waiting
 from services.router.store import tables
-from services.router.store.handoffs import read_ready
+from services.router.store.handoff_row import read_ready
 
 _handoff = tables.handoff.c
 _now = bindparam("now", type_=DateTime(timezone=True))
