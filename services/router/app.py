@@ -26,6 +26,7 @@ from services.router.pacing import Pacing
 from services.router.releasing import Releaser
 from services.router.replaying import Replayer
 from services.router.sender import Sender
+from services.router.setting_aside import SettingAside
 from services.router.settings import RouterSettings
 from services.router.store import tables
 from services.router.store.attempts import AttemptStore
@@ -44,7 +45,8 @@ from services.router.targets import Targets
 from services.router.team_setting import TeamSetter
 from services.router.tokens import Tokens
 from services.router.vault import Vault
-from services.router.worker import Gauges, Sweeper, erasures_worker, handoffs_worker, nurture_worker
+from services.router.worker import ERASURES_GROUP, GROUP, NURTURE_GROUP, Gauges, Sweeper, group_worker
+from shared.events.topics import TopicName
 from shared.platform import Platform
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
@@ -57,7 +59,8 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     engine, clock = platform.engine, platform.clock
     teams, handoffs, queue = TeamStore(engine), HandoffStore(engine), QueueStore(engine)
     deliveries, claims, attempts = DeliveryStore(engine), ClaimStore(engine), AttemptStore(engine)
-    erasures, given, clocks, nurtures = ErasureStore(), GivenStore(), ClockStore(engine), NurtureStore()
+    endpoints, replays, clocks = EndpointStore(engine), ReplayStore(engine), ClockStore(engine)
+    erasures, given, nurtures = ErasureStore(), GivenStore(), NurtureStore()
     positions = Positions(engine, tables.position, owner=platform.owner)
     outbox = Outbox(engine, tables.outbox, platform.log)
     sender = Sender(
@@ -68,7 +71,6 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     links = AnswerLinks(
         keys=platform.secrets.derived(PURPOSE), public_url=settings.api_url, lifetime=settings.link_lifetime
     )
-    endpoints, replays = EndpointStore(engine), ReplayStore(engine)
     vault = Vault(platform.secrets)
     targets = Targets(endpoints=endpoints, vault=vault, clock=clock)
     attempting = Attempts(sender=sender, tokens=Tokens(sender), targets=targets, clock=clock)
@@ -107,7 +109,6 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         clock=clock,
     )
     replayer = Replayer(engine=engine, replays=replays, deliveries=deliveries, clock=clock, replayed=delivering.wake)
-    bell = Bell(engine, rung=delivering.wake)
 
     def told() -> None:
         delivering.wake()
@@ -155,7 +156,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         replayer.wake()
         delivering.wake()
 
-    handler = HandoffsHandler(
+    handoffs_handler = HandoffsHandler(
         positions=positions,
         teams=teams,
         handoffs=handoffs,
@@ -169,40 +170,40 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         assigned=assigned,
         queued=sweeper.wake,
     )
-    consuming = handoffs_worker(platform, handler=handler, positions=positions)
 
     def erased() -> None:
         sweeper.wake()  # who had the handoff has room for another
         assigned()
 
-    erasing = erasures_worker(
-        platform,
-        handler=ErasuresHandler(
-            positions=positions,
-            teams=teams,
-            handoffs=handoffs,
-            deliveries=deliveries,
-            erasures=erasures,
-            nurtures=nurtures,
-            outbox=outbox,
-            clock=clock,
-            erased=erased,
-        ),
+    erasures_handler = ErasuresHandler(
         positions=positions,
+        teams=teams,
+        handoffs=handoffs,
+        deliveries=deliveries,
+        erasures=erasures,
+        nurtures=nurtures,
+        outbox=outbox,
+        clock=clock,
+        erased=erased,
     )
-    nurturing = nurture_worker(
-        platform,
-        handler=NurtureHandler(
-            positions=positions,
-            teams=teams,
-            nurtures=nurtures,
-            deliveries=deliveries,
-            outbox=outbox,
-            clock=clock,
-            told=assigned,
-        ),
+    nurture_handler = NurtureHandler(
         positions=positions,
+        teams=teams,
+        nurtures=nurtures,
+        deliveries=deliveries,
+        outbox=outbox,
+        clock=clock,
+        told=assigned,
     )
+    set_aside = SettingAside(positions=positions, outbox=outbox, clock=clock).set_aside
+    groups = {
+        name: group_worker(platform, group, topic, positions=positions, handle=handle, set_aside=set_aside)
+        for name, group, topic, handle in (
+            ("handoffs", GROUP, TopicName.HANDOFFS, handoffs_handler.handle),
+            ("erasures", ERASURES_GROUP, TopicName.CONTACTS, erasures_handler.handle),
+            ("nurture", NURTURE_GROUP, TopicName.NURTURE, nurture_handler.handle),
+        )
+    }
     answers = Answers(
         engine=engine,
         teams=teams,
@@ -243,12 +244,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     async def readiness() -> tuple[str, ...]:
         return (
             *await _database_missing(platform),
-            *consuming.missing(),
-            *consuming.halted(),
-            *erasing.missing(),
-            *erasing.halted(),
-            *nurturing.missing(),
-            *nurturing.halted(),
+            *(line for group in groups.values() for line in (*group.missing(), *group.halted())),
         )
 
     try:
@@ -256,20 +252,18 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
             name="router",
             router=router,
             workers={
-                "handoffs": consuming.run,
-                "erasures": erasing.run,
-                "nurture": nurturing.run,
+                **{name: group.run for name, group in groups.items()},
                 "queue": sweeper.run,
                 "clock": keeper.run,
                 "deliveries": delivering.run,
-                "bell": bell.run,
+                "bell": Bell(engine, rung=delivering.wake).run,
                 "replays": replayer.run,
                 "outbox": outbox.relay,
                 "gauges": gauges.run,
             },
             readiness=readiness,
             schemas=webhook_schemas(),
-            liveness=lambda: (*consuming.hung(), *erasing.hung(), *nurturing.hung()),
+            liveness=lambda: tuple(line for group in groups.values() for line in group.hung()),
         )
     finally:
         await sender.aclose()

@@ -68,17 +68,6 @@ class ErasuresHandler:
         if erasures or rejected:
             self._erased()
 
-    async def set_aside(self, batch: Batch, error: Exception) -> None:
-        """Keep a record that broke the handler, and move past it."""
-        now = self._clock()
-        rejected = [
-            reject(record, reason="handler_failed", message=f"{type(error).__name__}: {error}", now=now)
-            for record in batch.records
-        ]
-        async with self._positions.transaction([batch]) as connection:
-            await self._outbox.put(connection, rejected)
-        self._outbox.announce()
-
     async def _erase(self, connection: AsyncConnection, erased: ContactErased, *, now: datetime) -> None:
         await self._erasures.remember(connection, [(contact, erased.id, erased.at) for contact in erased.contact_ids])
         handoffs = await self._handoffs.lock_of_contacts(connection, erased.contact_ids)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.assigning import ROUTER, Assigner, Swept
 from services.router.domain.handoff import State, Step, allows
-from services.router.reading import Intake, read_batches, reject
+from services.router.reading import Intake, read_batches
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.handoffs import HandoffStore
@@ -70,17 +70,6 @@ class HandoffsHandler:
         self._assigned()
         if swept.queued:
             self._queued()
-
-    async def set_aside(self, batch: Batch, error: Exception) -> None:
-        """Keep a record that broke the handler, and move past it."""
-        now = self._clock()
-        rejected = [
-            reject(record, reason="handler_failed", message=f"{type(error).__name__}: {error}", now=now)
-            for record in batch.records
-        ]
-        async with self._positions.transaction([batch]) as connection:
-            await self._outbox.put(connection, rejected)
-        self._outbox.announce()
 
     async def _take_in(self, connection: AsyncConnection, intake: Intake) -> Swept:
         team = await self._teams.lock(connection)

@@ -75,17 +75,6 @@ class NurtureHandler:
                 await self._deliveries.create(connection, deliveries, now=now)
         self._told()
 
-    async def set_aside(self, batch: Batch, error: Exception) -> None:
-        """Keep a record that broke the handler, and move past it."""
-        now = self._clock()
-        rejected = [
-            reject(record, reason="handler_failed", message=f"{type(error).__name__}: {error}", now=now)
-            for record in batch.records
-        ]
-        async with self._positions.transaction([batch]) as connection:
-            await self._outbox.put(connection, rejected)
-        self._outbox.announce()
-
 
 def _read(batches: Sequence[Batch], *, now: datetime) -> tuple[list[_Read], list[OutboxMessage]]:
     read: list[_Read] = []

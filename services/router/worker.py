@@ -8,15 +8,13 @@ import structlog
 
 from services.router.assigning import Assigner, Swept
 from services.router.domain.handoff import UNANSWERED
-from services.router.erasing import ErasuresHandler
-from services.router.handlers import HandoffsHandler
-from services.router.nurturing import NurtureHandler
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.queue import QueueStore
 from shared.clock import Clock
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker
+from shared.log.worker import Handle, SetAside
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
@@ -25,6 +23,7 @@ from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
 GROUP = "router"
+# Groups of their own, so that no backlog of one holds up the others.
 ERASURES_GROUP = "router.erasures"
 NURTURE_GROUP = "router.nurture"
 MAX_RECORDS = 200  # a handoff is some kilobytes, and its transaction holds the lock of the team
@@ -33,44 +32,17 @@ GAUGE_INTERVAL = timedelta(seconds=5)
 _SHORTEST_PAUSE = timedelta(milliseconds=10)
 
 
-def handoffs_worker(platform: Platform, *, handler: HandoffsHandler, positions: Positions) -> GroupWorker:
-    """Return the worker that reads `handoffs` as one of the group."""
+def group_worker(
+    platform: Platform, group: str, topic: TopicName, *, positions: Positions, handle: Handle, set_aside: SetAside
+) -> GroupWorker:
+    """Return the worker that reads the topic as one of the group."""
     return GroupWorker(
-        GROUP,
-        [TopicName.HANDOFFS],
+        group,
+        [topic],
         log=platform.log,
         claim=positions.claim,
-        handle=handler.handle,
-        set_aside=handler.set_aside,
-        metrics=platform.metrics,
-        set_aside_limit=platform.set_aside_limit,
-        max_records=MAX_RECORDS,
-    )
-
-
-def erasures_worker(platform: Platform, *, handler: ErasuresHandler, positions: Positions) -> GroupWorker:
-    """Return the worker that reads `contacts` as one of a group of its own: no backlog of handoffs holds it up."""
-    return GroupWorker(
-        ERASURES_GROUP,
-        [TopicName.CONTACTS],
-        log=platform.log,
-        claim=positions.claim,
-        handle=handler.handle,
-        set_aside=handler.set_aside,
-        metrics=platform.metrics,
-        max_records=MAX_RECORDS,
-    )
-
-
-def nurture_worker(platform: Platform, *, handler: NurtureHandler, positions: Positions) -> GroupWorker:
-    """Return the worker that reads `nurture` as one of a group of its own: it holds up no handoffs."""
-    return GroupWorker(
-        NURTURE_GROUP,
-        [TopicName.NURTURE],
-        log=platform.log,
-        claim=positions.claim,
-        handle=handler.handle,
-        set_aside=handler.set_aside,
+        handle=handle,
+        set_aside=set_aside,
         metrics=platform.metrics,
         set_aside_limit=platform.set_aside_limit,
         max_records=MAX_RECORDS,

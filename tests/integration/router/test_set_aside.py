@@ -2,16 +2,8 @@
 
 from sqlalchemy import text
 
-from services.router.assigning import Assigner
-from services.router.handlers import HandoffsHandler
+from services.router.setting_aside import SettingAside
 from services.router.store import tables
-from services.router.store.deliveries import DeliveryStore
-from services.router.store.erasures import ErasureStore
-from services.router.store.given import GivenStore
-from services.router.store.handoffs import HandoffStore
-from services.router.store.nurtures import NurtureStore
-from services.router.store.queue import QueueStore
-from services.router.store.teams import TeamStore
 from shared.clock import utc_now
 from shared.events.rejected import decode_rejected
 from shared.log.records import Batch, Partition, StoredRecord
@@ -27,33 +19,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
     async with start_router(workers=[]) as router:
         engine, log = router.platform.engine, router.platform.log
         positions = Positions(engine, tables.position, owner="test")
-        outbox = Outbox(engine, tables.outbox, log)
-        teams, handoffs, deliveries = TeamStore(engine), HandoffStore(engine), DeliveryStore(engine)
-        handler = HandoffsHandler(
-            positions=positions,
-            teams=teams,
-            handoffs=handoffs,
-            deliveries=deliveries,
-            nurtures=NurtureStore(),
-            erasures=ErasureStore(),
-            assigner=Assigner(
-                engine=engine,
-                teams=teams,
-                handoffs=handoffs,
-                queue=QueueStore(engine),
-                given=GivenStore(),
-                deliveries=deliveries,
-                outbox=outbox,
-                metrics=router.platform.metrics,
-                clock=utc_now,
-                public_url="https://t",
-            ),
-            outbox=outbox,
-            metrics=router.platform.metrics,
-            clock=utc_now,
-            assigned=lambda: None,
-            queued=lambda: None,
-        )
+        aside = SettingAside(positions=positions, outbox=Outbox(engine, tables.outbox, log), clock=utc_now)
         claim = await positions.claim("router", PARTITION, 0, 1)
         record = StoredRecord(
             partition=PARTITION, offset=0, key=b"k", value=b"bad", headers=(("a", b"\xff"),), appended_at=utc_now()
@@ -61,7 +27,7 @@ async def test_a_record_that_breaks_the_handler(start_router: StartRouter) -> No
         batch = Batch(
             group="router", partition=PARTITION, epoch=claim.epoch, position=0, next_position=1, records=(record,)
         )
-        await handler.set_aside(batch, RuntimeError("it broke"))
+        await aside.set_aside(batch, RuntimeError("it broke"))
         async with engine.connect() as connection:
             kept = decode_rejected(bytes(await connection.scalar(text("SELECT value FROM router.outbox")) or b""))
         moved = await positions.read("router", [PARTITION])
