@@ -74,6 +74,7 @@ def erasures_worker(platform: Platform, *, erasing: Erasing, positions: Position
         handle=erasing.handle,
         set_aside=erasing.set_aside,
         metrics=platform.metrics,
+        set_aside_limit=platform.set_aside_limit,
         max_records=_MOST_ERASURES,
     )
 
