@@ -24,16 +24,14 @@ from services.ingest.source_reading import (
     Rotation,
     SourceChange,
     check_storable,
-    described,
-    read_as,
 )
 from services.ingest.sources import SourceDirectory
 from services.ingest.store.sources import SourceStore, StoredSource
 from shared.clock import Clock
 from shared.durations import parse_duration
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import described, json_response, read_as, read_body
 from shared.http.problems import ProblemError
-from shared.postgres.engine import passes
 from shared.secrets import SecretBox, SecretsError
 
 READERS = (Role.ADMIN, Role.MARKETING)
@@ -89,23 +87,23 @@ class SourceRoutes:
 
     async def page(self, request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
         require(self.keys, request, *READERS)
-        async with self._reading() as connection:
+        async with self.engine.connect() as connection:
             stored = {one.source.name: self._shown(one) for one in await self.store.all(connection)}
         shown = {**stored, **{name: self._of_file(source) for name, source in self.directory.in_file().items()}}
         names = sorted(name for name in shown if name > cursor)
         following = names[limit - 1] if len(names) > limit else None
-        return _json({"sources": [shown[name] for name in names[:limit]], "next": following})
+        return json_response({"sources": [shown[name] for name in names[:limit]], "next": following})
 
     async def show(self, request: Request, name: str) -> Response:
         require(self.keys, request, *READERS)
         if source := self.directory.in_file().get(name):
-            return _json(self._of_file(source))
-        async with self._reading() as connection:
-            return _json(self._shown(_found(await self.store.find(connection, _storable(name)), name)))
+            return json_response(self._of_file(source))
+        async with self.engine.connect() as connection:
+            return json_response(self._shown(_found(await self.store.find(connection, _storable(name)), name)))
 
     async def add(self, request: Request) -> Response:
         principal = require(self.keys, request, Role.ADMIN)
-        new = read_as(NewSource, await _body(request))
+        new = read_as(NewSource, await read_body(request, most=MAX_BODY))
         check_storable(new)
         self._not_in_file(new.name)
         key, now = _new_key(), self.clock()
@@ -127,12 +125,12 @@ class SourceRoutes:
         async with self._writing() as connection:
             if not await self.store.add(connection, stored):
                 raise ProblemError(409, "source_exists", f"There is a source {new.name!r} already.")
-        return _json({**self._shown(stored), "key": key}, 201)
+        return json_response({**self._shown(stored), "key": key}, 201)
 
     async def change(self, request: Request, name: str) -> Response:
         require(self.keys, request, Role.ADMIN)
         self._not_in_file(name)
-        change = read_as(SourceChange, await _body(request))
+        change = read_as(SourceChange, await read_body(request, most=MAX_BODY))
         check_storable(change)
         values = change.values()
         given = tuple(values.get("secrets", ()))
@@ -143,13 +141,13 @@ class SourceRoutes:
     async def rotate(self, request: Request, name: str) -> Response:
         require(self.keys, request, Role.ADMIN)
         self._not_in_file(name)
-        overlap = self._overlap(read_as(Rotation, await _body(request)).overlap)
+        overlap = self._overlap(read_as(Rotation, await read_body(request, most=MAX_BODY) or b"{}").overlap)
         key, now = _new_key(), self.clock()
         async with self._writing() as connection:
             stored = _found(await self.store.find(connection, _storable(name), lock=True), name)
             keys = rotated(stored.keys, source_key(key, now), now=now, overlap=overlap)
             await self.store.replace_keys(connection, name, keys)
-        return _json({**self._shown(msgspec.structs.replace(stored, keys=keys)), "key": key})
+        return json_response({**self._shown(msgspec.structs.replace(stored, keys=keys)), "key": key})
 
     async def disable(self, request: Request, name: str) -> Response:
         require(self.keys, request, Role.ADMIN)
@@ -171,7 +169,7 @@ class SourceRoutes:
                 _check_usable(msgspec.structs.replace(before.source, secrets=secrets, **told))
             await self.store.change(connection, name, values)
             stored = _found(await self.store.find(connection, name), name)
-        return _json(self._shown(stored))
+        return json_response(self._shown(stored))
 
     def _overlap(self, given: str | None) -> timedelta:
         if given is None:
@@ -222,30 +220,11 @@ class SourceRoutes:
         }
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        async with _telling_when_away(), self.engine.connect() as connection:
-            yield connection
-
-    @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction; what it changed, this process knows at once and the others after an interval."""
-        async with _telling_when_away(), self.engine.begin() as connection:
+        async with self.engine.begin() as connection:
             yield connection
         await self.keeper.hurry()
-
-
-@asynccontextmanager
-async def _telling_when_away() -> AsyncIterator[None]:
-    try:
-        yield
-    except ProblemError:
-        raise
-    except Exception as error:
-        if not passes(error):
-            raise
-        raise ProblemError(
-            503, "database_unavailable", "The database cannot be reached. Try again.", headers={"Retry-After": "2"}
-        ) from error
 
 
 def _new_key() -> str:
@@ -261,19 +240,6 @@ def _found(stored: StoredSource | None, name: str) -> StoredSource:
 def _storable(name: str) -> str:
     """Return the name without what PostgreSQL cannot be asked for; no source has such a name."""
     return name.replace("\0", "?")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise ProblemError(413, "too_large", f"The body may have at most {MAX_BODY} bytes.")
-    return bytes(body)
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
 def _check_usable(source: Source) -> None:

@@ -1,6 +1,6 @@
 """What somebody asks of a source, as JSON: only what is known, and only what can be kept."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,8 +21,6 @@ Burst = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 Quota = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
 BodyBytes = Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000)]
 BatchEvents = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class NewSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,22 +68,8 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap: str | None = None
 
 
-def read_as(kind: type[T], body: bytes) -> T:
-    """Return the body as this kind of value. Raises a 422 problem."""
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(422, "invalid_request", f"The body is not as expected: {error}.") from None
-
-
 def check_storable(source: NewSource | SourceChange) -> None:
     """Raise a 422 problem for a text that PostgreSQL cannot keep."""
     texts = [source.mapping] if isinstance(source.mapping, str) else []
     if any("\0" in text for text in texts):
         raise ProblemError(422, "invalid_request", "Write the mapping without the character NUL.")
-
-
-def described(kind: type[msgspec.Struct], *, required: bool) -> dict[str, Any]:
-    """Describe a body that is read by `read_as`, as OpenAPI does."""
-    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}

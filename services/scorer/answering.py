@@ -2,10 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -17,9 +16,6 @@ from services.scorer.errors import AgreementMissing
 from shared.clock import require_aware
 from shared.http.keys import Role
 from shared.http.problems import ProblemError
-from shared.postgres.engine import passes
-
-_T = TypeVar("_T")
 
 READERS = (Role.MARKETING, Role.SALES, Role.REP, Role.ADMIN)
 
@@ -33,40 +29,14 @@ def json_answer(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
-@asynccontextmanager
-async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a connection. Raises a 503 problem when the database is away."""
-    async with _telling_when_away(engine.connect()) as connection:
-        yield connection
+def reading(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]:
+    """Open a connection."""
+    return engine.connect()
 
 
-@asynccontextmanager
-async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a transaction that is committed at the end. Raises a 503 problem when the database is away."""
-    async with _telling_when_away(engine.begin()) as connection:
-        yield connection
-
-
-@asynccontextmanager
-async def deciding() -> AsyncIterator[None]:
-    """Let the scorer do something in transactions of its own. Raises a 503 problem when the database is away."""
-    async with _telling_when_away(nullcontext()):
-        yield
-
-
-@asynccontextmanager
-async def _telling_when_away(opening: AbstractAsyncContextManager[_T]) -> AsyncIterator[_T]:
-    try:
-        async with opening as opened:
-            yield opened
-    except ProblemError:
-        raise
-    except Exception as error:
-        if not passes(error):
-            raise
-        raise ProblemError(
-            503, "database_unavailable", "The database cannot be reached. Try again.", headers={"Retry-After": "2"}
-        ) from error
+def writing(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]:
+    """Open a transaction that is committed at the end."""
+    return engine.begin()
 
 
 def encode_cursor(text: str | None) -> str | None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from services.scorer.answering import deciding, json_answer, reading
+from services.scorer.answering import json_answer, reading
 from services.scorer.domain.wishes import wish
 from services.scorer.erasing import Eraser
 from services.scorer.errors import ContactMissing
@@ -44,8 +44,7 @@ def create_consent_routes(
         """Erase the contact in all services. It cannot be undone."""
         require(keys, request, Role.ADMIN, Role.MARKETING)
         try:
-            async with deciding():
-                erasure, touches = await eraser.erase(contact_id)
+            erasure, touches = await eraser.erase(contact_id)
         except ContactMissing as error:
             raise _unknown(error) from None
         return json_answer(
@@ -66,8 +65,7 @@ def create_consent_routes(
                 raise _unknown(ContactMissing(contact_id))
         at = clock()
         touch = wish(contact_id, opted_out=opted_out, by=principal.name, role=principal.role, at=at)
-        async with deciding():
-            await scorer.take(touch)
+        await scorer.take(touch)
         async with reading(engine) as connection:
             found = await contacts.find(connection, contact_id)
         if found is None:  # erased in the meantime

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from services.scorer.answering import deciding, json_answer, reading
+from services.scorer.answering import json_answer, reading
 from services.scorer.errors import TouchMissing
 from services.scorer.overruling import Overruling
 from services.scorer.showing import show_touch
@@ -36,8 +36,7 @@ def create_verdict_routes(
     async def overruled(request: Request, contact_id: UUID, touch_id: UUID, *, trusted: bool) -> Response:
         by = require(keys, request, *_JUDGES).name
         try:
-            async with deciding():
-                judged = await overruling.overrule(contact_id, touch_id, trusted=trusted, by=by)
+            judged = await overruling.overrule(contact_id, touch_id, trusted=trusted, by=by)
         except TouchMissing as missing:
             raise ProblemError(404, "touch_not_found", str(missing)) from None
         async with reading(engine) as connection:

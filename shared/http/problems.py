@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from shared.postgres.engine import PASSING, passes
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -41,7 +43,7 @@ class ProblemError(Exception):
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error of the app a problem."""
+    """Make every error of the app a problem; a database that is away is a 503."""
 
     async def problem(_: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)
@@ -58,6 +60,14 @@ def install_problems(app: FastAPI) -> None:
         message = "; ".join(f"{item['at']}: {item['message']}" for item in wrong)
         return ProblemError(422, "invalid_request", message, errors=wrong).response()
 
+    async def away(_: Request, error: Exception) -> Response:
+        if not passes(error):
+            raise error
+        message = "The database cannot be reached. Try again."
+        return ProblemError(503, "database_unavailable", message, headers={"Retry-After": "2"}).response()
+
     app.add_exception_handler(ProblemError, problem)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    for kind in PASSING:
+        app.add_exception_handler(kind, away)

@@ -14,6 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 # 08 connection, 40 rolled back (deadlock, serialization), 53 resources, 55 lock not available, 57 shutdown and cancel.
 _PASSING_STATES = ("08", "40", "53", "55", "57")
 
+# The kinds of errors of which some pass.
+PASSING: tuple[type[Exception], ...] = (
+    DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    PoolTimeout,
+)
+
 
 def asyncpg_url(url: str) -> str:
     """Return the URL with the asyncpg driver, whatever driver or scheme alias it names."""
