@@ -70,7 +70,17 @@ def create_router(
     router.include_router(
         create_consent_routes(engine, scorer=scorer, eraser=eraser, contacts=contacts, keys=keys, clock=clock)
     )
-    router.include_router(create_export_routes(engine, contacts=contacts, touches=touches, keys=keys, clock=clock))
+    router.include_router(
+        create_export_routes(
+            engine,
+            contacts=contacts,
+            touches=touches,
+            handoffs=handoffs,
+            simulated_leads=simulated_leads,
+            keys=keys,
+            clock=clock,
+        )
+    )
     router.include_router(create_agreement_history_routes(engine, agreements=agreements, keys=keys))
     router.include_router(
         create_shadow_routes(

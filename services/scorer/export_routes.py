@@ -12,6 +12,8 @@ from services.scorer.answering import reading
 from services.scorer.domain.verdict import Judged
 from services.scorer.exporting import export_contact, export_touch
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.handoffs import HandoffStore
+from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.touches import TouchStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
@@ -21,7 +23,14 @@ PAGE = 500  # touches in memory at once
 
 
 def create_export_routes(
-    engine: AsyncEngine, *, contacts: ContactStore, touches: TouchStore, keys: KeyRing, clock: Clock
+    engine: AsyncEngine,
+    *,
+    contacts: ContactStore,
+    touches: TouchStore,
+    handoffs: HandoffStore,
+    simulated_leads: SimulatedLeadStore,
+    keys: KeyRing,
+    clock: Clock,
 ) -> APIRouter:
     """Build the route that exports a contact."""
     router = APIRouter(prefix="/v1/contacts")
@@ -36,7 +45,10 @@ def create_export_routes(
                 raise ProblemError(404, "contact_not_found", f"There is no contact {contact_id}.")
             contact_id, state = found
             first = await touches.after(connection, contact_id, after=None, limit=PAGE)
-        head = msgspec.json.encode(export_contact(contact_id, state, exported_at=clock()))
+            made = await handoffs.kept_of(connection, contact_id)
+            simulated = await simulated_leads.of_contact(connection, contact_id)
+        exported = export_contact(contact_id, state, handoffs=made, simulated=simulated, exported_at=clock())
+        head = msgspec.json.encode(exported)
         return StreamingResponse(_document(head, contact_id, first), media_type="application/json")
 
     async def _document(head: bytes, contact_id: UUID, page: list[Judged]) -> AsyncIterator[bytes]:

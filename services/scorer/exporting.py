@@ -1,5 +1,6 @@
 """What is held about a contact as JSON: each fact with the touch that told it, and when."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,19 @@ import msgspec
 from services.scorer.domain.instants import from_micros
 from services.scorer.domain.state import ContactState, Stamped
 from services.scorer.domain.verdict import Judged
+from services.scorer.store.handoffs import Kept
+from services.scorer.store.simulated_leads import Found
 
 
-def export_contact(contact_id: UUID, state: ContactState, *, exported_at: datetime) -> dict[str, Any]:
-    """Return all of the state but the touches."""
+def export_contact(
+    contact_id: UUID,
+    state: ContactState,
+    *,
+    handoffs: Sequence[Kept],
+    simulated: Sequence[tuple[UUID, Found]],
+    exported_at: datetime,
+) -> dict[str, Any]:
+    """Return everything but the touches."""
     arming = state.arming
     return {
         "id": contact_id,
@@ -40,6 +50,8 @@ def export_contact(contact_id: UUID, state: ContactState, *, exported_at: dateti
             "handed_off_at": _instant(state.handed_at),
             "opt_out_told_at": _instant(state.withdrawn_at),
         },
+        "handoffs": handoffs,
+        "simulated": [_simulated(comparison_id, found) for comparison_id, found in simulated],
     }
 
 
@@ -54,6 +66,20 @@ def export_touch(judged: Judged) -> dict[str, Any]:
             "at": judged.trusted_at,
         }
     return exported
+
+
+def _simulated(comparison_id: UUID, found: Found) -> dict[str, Any]:
+    """Return a lead that a simulation or a shadow found, which did nothing to the contact."""
+    return {
+        "found_by": comparison_id,
+        "kind": found.kind,
+        "active": found.why["active"],
+        "draft": found.why["draft"],
+        "made_at": found.made_at,
+        "outcome": found.outcome,
+        "outcome_reason": found.outcome_reason,
+        "segment": found.segment,
+    }
 
 
 def _told_each(traits: dict[str, Stamped]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ Rows are written in the transactions that decide and that heed feedback, which h
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,11 +51,34 @@ _BETWEEN = """
 
 
 _OF_CONTACT = """
-    SELECT handoff.id, decided_at, agreement, handoff.reason AS why, answer.id AS answer_id, kind, at, answer.reason
+    SELECT handoff.id, decided_for, decided_at, agreement, handoff.reason AS why,
+        answer.id AS answer_id, kind, at, answer.reason
     FROM scorer.handoff LEFT JOIN scorer.answer ON handoff_id = handoff.id
     WHERE contact_id = $1
     ORDER BY handoff.id, at, answer.id
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Something that sales said about a handoff."""
+
+    id: UUID
+    kind: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A handoff as its row tells it."""
+
+    id: UUID
+    decided_for: UUID  # the contact at that time
+    decided_at: datetime | None  # None: before handoffs were kept; only its answers tell of it
+    agreement: int | None
+    reason: str | None
+    answers: list[Answer]
 
 
 class HandoffStore:
@@ -122,6 +147,25 @@ class HandoffStore:
                     kind=row.kind, at=row.at, handoff_id=row.id, reason=row.reason or None, agreement=None
                 )
         return sorted(steps.values(), key=lambda step: step.at)
+
+    async def kept_of(self, connection: AsyncConnection, contact_id: UUID) -> list[Kept]:
+        """Return all that is kept of the handoffs of a contact, in the order of their ids."""
+        found: dict[UUID, Kept] = {}
+        for row in await connection.exec_driver_sql(_OF_CONTACT, (contact_id,)):
+            kept = found.setdefault(
+                row.id,
+                Kept(
+                    id=row.id,
+                    decided_for=row.decided_for,
+                    decided_at=row.decided_at,
+                    agreement=row.agreement,
+                    reason=row.why,
+                    answers=[],
+                ),
+            )
+            if row.answer_id is not None:
+                kept.answers.append(Answer(id=row.answer_id, kind=row.kind, at=row.at, reason=row.reason))
+        return list(found.values())
 
     async def between(self, connection: AsyncConnection, *, after: UUID, until: UUID) -> dict[UUID, list[Made]]:
         """Return the handoffs of each contact whose id is above the one and not above the other."""

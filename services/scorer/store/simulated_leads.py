@@ -171,18 +171,25 @@ class SimulatedLeadStore:
         column = simulated_lead.c
         statement = select(simulated_lead).where(column.comparison_id == comparison_id, column.id > after)
         statement = statement.where(column.kind.in_(kinds)).order_by(column.id).limit(limit)
-        return [
-            Found(
-                id=row.id,
-                contact_id=row.contact_id,
-                kind=LeadKind(row.kind),
-                active_at=row.active_at,
-                draft_at=row.draft_at,
-                made_at=row.made_at,
-                outcome=row.outcome,
-                outcome_reason=row.outcome_reason,
-                segment=row.segment,
-                why=msgspec.json.decode(row.why),
-            )
-            for row in await connection.execute(statement)
-        ]
+        return [_found(row) for row in await connection.execute(statement)]
+
+    async def of_contact(self, connection: AsyncConnection, contact_id: UUID) -> list[tuple[UUID, Found]]:
+        """Return the leads found of a contact, each with the simulation or the shadow that found it."""
+        statement = select(simulated_lead).where(simulated_lead.c.contact_id == contact_id)
+        rows = await connection.execute(statement.order_by(simulated_lead.c.id))
+        return [(row.comparison_id, _found(row)) for row in rows]
+
+
+def _found(row: Row[Any]) -> Found:
+    return Found(
+        id=row.id,
+        contact_id=row.contact_id,
+        kind=LeadKind(row.kind),
+        active_at=row.active_at,
+        draft_at=row.draft_at,
+        made_at=row.made_at,
+        outcome=row.outcome,
+        outcome_reason=row.outcome_reason,
+        segment=row.segment,
+        why=msgspec.json.decode(row.why),
+    )

@@ -1,6 +1,7 @@
 """Erasing a contact in the scorer: whole, for good, whatever is under way."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,8 @@ from shared.events.feedback import Feedback, FeedbackKind
 from shared.events.topics import TopicName
 from shared.events.touch import Alias, encode_touches
 from tests.integration.scorer.conftest import Rig
-from tests.support.touches import ADA, BEN, NOON, a_demo_request, a_profile, a_touch
+from tests.integration.scorer.test_simulating import done
+from tests.support.touches import ADA, BEN, NOON, TEXT, a_demo_request, a_profile, a_touch
 
 EMAIL = (Alias("email", "ada@acme.example"),)
 
@@ -104,6 +106,34 @@ async def test_an_export(rig: Rig) -> None:
     assert len(export["touches"]) == len({touch["id"] for touch in export["touches"]}) == 1_103
     told_by = {touch["id"]: touch for touch in export["touches"]}[export["traits"]["name"]["touch_id"]]
     assert told_by["traits"]["name"] == "Ada"
+
+
+async def test_an_export_of_what_was_decided(rig: Rig) -> None:
+    """It holds each handoff with what sales said of it, and what simulations found of the contact."""
+    await given_ada(rig)
+    (handoff,) = await rig.handoffs()
+    said = Feedback(
+        id=uuid4(), handoff_id=handoff.id, contact_id=ADA, kind=FeedbackKind.REJECTED, at=NOON, reason="no_budget"
+    )
+    await rig.tell(said)
+    rig.now = NOON + timedelta(hours=1)
+    simulation = await done(rig, TEXT, since="30d")
+    export = await rig.get(f"/v1/contacts/{ADA}/export")
+    bens = await rig.get(f"/v1/contacts/{BEN}/export")
+
+    assert export["handoffs"] == [
+        {
+            "id": str(handoff.id),
+            "decided_for": str(ADA),
+            "decided_at": "2026-03-01T12:00:00Z",
+            "agreement": 1,
+            "reason": "hand_raise",
+            "answers": [{"id": str(said.id), "kind": "rejected", "at": "2026-03-01T12:00:00Z", "reason": "no_budget"}],
+        }
+    ]
+    (lead,) = export["simulated"]
+    assert (lead["found_by"], lead["outcome"], lead["outcome_reason"]) == (simulation["id"], "rejected", "no_budget")
+    assert (bens["handoffs"], bens["simulated"]) == ([], [])
 
 
 async def test_everybody_that_the_person_was(rig: Rig) -> None:

@@ -89,6 +89,6 @@ def test_an_export_of_a_rule_that_only_a_machine_met() -> None:
     """It was met at no time that counts."""
     state = taken(a_touch(1, path="/pricing", suspect="bot_user_agent"))
 
-    exported = export_contact(ADA, state, exported_at=NOON)
+    exported = export_contact(ADA, state, handoffs=(), simulated=(), exported_at=NOON)
 
     assert exported["rules"]["pricing-viewed"] == {"counted": 0, "last_at": None}
