@@ -175,6 +175,7 @@ def _show(done: Any, leads: list[Any]) -> None:
     for row in result["outcomes"]:
         table.add_row(f"of {row['made']} really {row['outcome']}", str(row["active"]), str(row["draft"]))
     out.print(table)
+    _show_accounts(result.get("accounts"))
     if result["segments"]:
         table = Table(*(done["segment"], "active", "draft", "gained", "lost", "won, of draft", "rejected, of draft"))
         for row in result["segments"]:
@@ -184,6 +185,19 @@ def _show(done: Any, leads: list[Any]) -> None:
             table.add_row(printable(row["value"], lines=False) or "(none)", *counts, won, rejected)
         out.print(table)
     _show_leads(leads)
+
+
+def _show_accounts(accounts: Any) -> None:
+    """Tell that leads of accounts are in neither column, where there are any or may be."""
+    if accounts is None:
+        return
+    told = []
+    if accounts["agreed_by"]:
+        told.append(f"agreed on in {' and '.join(accounts['agreed_by'])}")
+    if accounts["made"]:
+        told.append(f"{accounts['made']} really made")
+    line = f"Not simulated: leads of accounts ({', '.join(told)}). Contacts are replayed one by one."
+    out.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _show_leads(leads: list[Any]) -> None:

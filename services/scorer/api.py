@@ -94,7 +94,14 @@ def create_router(
     )
     router.include_router(
         create_simulation_routes(
-            engine, simulations=simulations, leads=simulated_leads, contacts=contacts, keys=keys, clock=clock
+            engine,
+            simulations=simulations,
+            leads=simulated_leads,
+            contacts=contacts,
+            handoffs=handoffs,
+            agreements=agreements,
+            keys=keys,
+            clock=clock,
         )
     )
     router.include_router(

@@ -23,9 +23,10 @@ from services.scorer.answering import (
 from services.scorer.domain.leads import LeadKind
 from services.scorer.errors import SimulationMissing
 from services.scorer.simulation_asking import Asking
-from services.scorer.simulation_showing import show_lead, show_result, show_simulation
+from services.scorer.simulation_showing import SimulationResults, show_lead, show_simulation
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import Simulation, SimulationStore
 from shared.agreement.model import Agreement
@@ -96,11 +97,14 @@ def create_simulation_routes(
     simulations: SimulationStore,
     leads: SimulatedLeadStore,
     contacts: ContactStore,
+    handoffs: HandoffStore,
+    agreements: AgreementStore,
     keys: KeyRing,
     clock: Clock,
 ) -> APIRouter:
     """Build the routes that show simulations and what they found."""
     router = APIRouter(prefix="/v1/simulations")
+    results = SimulationResults(leads=leads, handoffs=handoffs, agreements=agreements)
 
     @router.get("")
     async def list_simulations(request: Request, cursor: Cursor = None, limit: Limit = 50) -> Response:
@@ -116,12 +120,16 @@ def create_simulation_routes(
 
     @router.get("/{simulation_id}")
     async def read_simulation(request: Request, simulation_id: UUID) -> Response:
-        """Return how far a simulation is, and its result once it is done."""
+        """Return how far a simulation is, and its result once it is done.
+
+        Contacts are replayed one by one, so the leads of accounts are in neither agreement's; `accounts` tells of them.
+        """
         require(keys, request, *SIMULATORS)
         async with reading(engine) as connection:
             with told():
                 found = await _found(connection, simulations, simulation_id)
-            result = await show_result(connection, leads, found)
+            with told():
+                result = await results.of(connection, found)
         return json_answer({**show_simulation(found), "result": result})
 
     @router.get("/{simulation_id}/leads")

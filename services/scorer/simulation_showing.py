@@ -1,5 +1,6 @@
 """What the API shows of simulations and shadows."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -8,10 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.leads import LeadKind
 from services.scorer.domain.state import ContactState
+from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.shadows import Shadow
 from services.scorer.store.simulated_leads import Found, SimulatedLeadStore
 from services.scorer.store.simulations import Simulation, SimulationStatus
+from shared.agreement.model import Agreement
+from shared.agreement.parse import parse_agreement
 
 _WEEK = timedelta(days=7)
 _NAMES = (("first_name", "firstName"), ("last_name", "lastName"))
@@ -44,12 +49,35 @@ def show_simulation(simulation: Simulation) -> dict[str, Any]:
     }
 
 
-async def show_result(
-    connection: AsyncConnection, leads: SimulatedLeadStore, simulation: Simulation
-) -> dict[str, Any] | None:
-    """Return what a simulation found, None before it is done."""
-    if simulation.status is not SimulationStatus.DONE:
-        return None
+class SimulationResults:
+    """Tells what simulations found, and what they cannot find."""
+
+    def __init__(self, *, leads: SimulatedLeadStore, handoffs: HandoffStore, agreements: AgreementStore) -> None:
+        self._leads = leads
+        self._handoffs = handoffs
+        self._agreements = agreements
+
+    async def of(self, connection: AsyncConnection, simulation: Simulation) -> dict[str, Any] | None:
+        """Return the result of one, None before it is done."""
+        if simulation.status is not SimulationStatus.DONE:
+            return None
+        result = await _found(connection, self._leads, simulation)
+        return result | {"accounts": await self._accounts(connection, simulation)}
+
+    async def _accounts(self, connection: AsyncConnection, simulation: Simulation) -> dict[str, Any] | None:
+        """Return what is told instead of the accounts' leads, None where there are none to tell of."""
+        agreed_by = []
+        if simulation.active_version is not None:
+            active = await self._agreements.terms(connection, simulation.active_version)
+            agreed_by += ["active"] if active.accounts is not None else []
+        draft = await asyncio.to_thread(parse_agreement, simulation.draft_text)
+        if isinstance(draft, Agreement) and draft.accounts is not None:
+            agreed_by.append("draft")
+        made = await self._handoffs.made_for_accounts(connection, since=simulation.since, until=simulation.until)
+        return {"simulated": False, "agreed_by": agreed_by, "made": made} if agreed_by or made else None
+
+
+async def _found(connection: AsyncConnection, leads: SimulatedLeadStore, simulation: Simulation) -> dict[str, Any]:
     since, until = simulation.since, simulation.until
     kinds = await leads.kinds(connection, simulation.comparison_id)
     found = {

@@ -50,6 +50,9 @@ _BETWEEN = """
 """
 
 
+_OF_ACCOUNTS = """
+    SELECT count(*)::int FROM scorer.handoff WHERE reason = 'account' AND decided_at >= $1 AND decided_at < $2
+"""
 _OF_CONTACT = """
     SELECT handoff.id, decided_for, decided_at, agreement, handoff.reason AS why,
         answer.id AS answer_id, kind, at, answer.reason
@@ -166,6 +169,10 @@ class HandoffStore:
             if row.answer_id is not None:
                 kept.answers.append(Answer(id=row.answer_id, kind=row.kind, at=row.at, reason=row.reason))
         return list(found.values())
+
+    async def made_for_accounts(self, connection: AsyncConnection, *, since: datetime, until: datetime) -> int:
+        """Return how many handoffs between the instants were decided because an account was ready."""
+        return int((await connection.exec_driver_sql(_OF_ACCOUNTS, (since, until))).scalar_one())
 
     async def between(self, connection: AsyncConnection, *, after: UUID, until: UUID) -> dict[UUID, list[Made]]:
         """Return the handoffs of each contact whose id is above the one and not above the other."""

@@ -22,6 +22,8 @@ from shared.events.touch import Touch
 from shared.http.keys import Role
 from shared.ids import contact_id
 from tests.integration.scorer.conftest import Rig, open_rig
+from tests.support.accounts_text import ACCOUNTS_TEXT, somebody
+from tests.support.accounts_text import who as employed
 from tests.support.touches import ADA, BEN, NOON, TEXT, a_demo_request, a_profile, a_touch, changed
 from tests.support.waiting import until
 
@@ -117,6 +119,28 @@ async def test_leads_gained_and_lost(rig: Rig) -> None:
     assert lost[0]["active"]["reason"] == "hand_raise"
     assert lost[0]["active"]["missing"][0] == "no rule takes this touch for asking for sales"
     assert len(await leads(rig, found, "both", "gained")) == 2
+
+
+async def test_leads_of_accounts(rig: Rig) -> None:
+    """They are not simulated, and that is said where there are any, or may be under either agreement."""
+    await rig.activate()
+    plain = await done(rig, TEXT, since="30d")
+    only_draft = await done(rig, ACCOUNTS_TEXT, since="30d")
+    await rig.activate(ACCOUNTS_TEXT)
+    for name in ("dora", "carl", "eve"):
+        views = (a_touch(f"{name} {n}", path="/pricing", contact=somebody(name)) for n in range(2))
+        await rig.give(employed(name, title="VP Freight"), *views)
+    await rig.decide_accounts()
+    assert [handoff.reason for handoff in await rig.handoffs()] == ["account"]
+    rig.now = NOON + HOUR
+    both = await done(rig, ACCOUNTS_TEXT, since="30d")
+    neither_any_more = await done(rig, TEXT, since="30d")
+
+    assert plain["result"]["accounts"] is None
+    assert only_draft["result"]["accounts"] == {"simulated": False, "agreed_by": ["draft"], "made": 0}
+    assert both["result"]["accounts"] == {"simulated": False, "agreed_by": ["active", "draft"], "made": 1}
+    assert neither_any_more["result"]["accounts"] == {"simulated": False, "agreed_by": ["active"], "made": 1}
+    assert (both["result"]["leads"]["active"], both["result"]["leads"]["made"]) == (0, 1)
 
 
 async def test_outcomes(rig: Rig) -> None:
