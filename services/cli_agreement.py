@@ -10,6 +10,7 @@ from services.terminal import call, out, printable, problems
 
 if TYPE_CHECKING:
     from shared.agreement.model import Agreement
+    from shared.agreement.reading import Mistake
 
 agreement = typer.Typer(help="The definition of a lead that marketing and sales both sign.", no_args_is_help=True)
 
@@ -21,8 +22,9 @@ def agreement_check(file: Path) -> None:
     Example: tandem agreement check examples/agreement.yaml
     """
     from shared.agreement.hashing import content_hash
+    from shared.agreement.parse import parse_draft
 
-    parsed = _parsed(read_text(file), where=str(file))
+    parsed = _sound(parse_draft(read_text(file)), where=str(file))
     digest = content_hash(parsed)[:12]
     out.print(f"{file} is valid: {parsed.title!r}, {len(parsed.rules)} rules, hash {digest}", soft_wrap=True)
 
@@ -142,17 +144,16 @@ def agreement_schema() -> None:
 
 def _read(name: str, *, url: str, key: str) -> "Agreement":
     """Return the agreement of a version, or of a file. Whatever looks like a version is one."""
-    if not (name == "active" or name.isdecimal()):
-        return _parsed(read_text(Path(name)), where=name)
-    shown = call(lambda: client(url, key).agreement(name))
-    return _parsed(shown["text"], where=f"agreement {name}")
-
-
-def _parsed(text: str, *, where: str) -> "Agreement":
-    """Return the agreement, or end the command with all of its mistakes, a line for each."""
     from shared.agreement.parse import parse_agreement
 
-    parsed = parse_agreement(text)
+    if not (name == "active" or name.isdecimal()):
+        return _sound(parse_agreement(read_text(Path(name))), where=name)
+    shown = call(lambda: client(url, key).agreement(name))
+    return _sound(parse_agreement(shown["text"]), where=f"agreement {name}")
+
+
+def _sound(parsed: "Agreement | tuple[Mistake, ...]", *, where: str) -> "Agreement":
+    """Return the agreement, or end the command with all of its mistakes, a line for each."""
     if not isinstance(parsed, tuple):
         return parsed
     for mistake in parsed:

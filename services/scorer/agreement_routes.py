@@ -24,7 +24,7 @@ from services.scorer.store.agreements import AgreementStore, Side
 from services.scorer.store.replays import ReplayStore
 from shared.agreement.hashing import content_hash
 from shared.agreement.model import Agreement
-from shared.agreement.parse import parse_agreement
+from shared.agreement.parse import parse_draft
 from shared.clock import Clock
 from shared.http.documents import problem_response
 from shared.http.keys import KeyRing, Role, require
@@ -68,7 +68,7 @@ def create_agreement_routes(
         """Propose an agreement, as YAML. The same content again is the same version."""
         principal = require(keys, request, *_PROPOSERS)
         text = await text_of(request)
-        parsed = await asyncio.to_thread(parse_agreement, text)
+        parsed = await asyncio.to_thread(parse_draft, text)
         if not isinstance(parsed, Agreement):
             raise mistaken(parsed)
         async with writing(engine) as connection:

@@ -30,7 +30,7 @@ from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import Simulation, SimulationStore
 from shared.agreement.model import Agreement
-from shared.agreement.parse import parse_agreement
+from shared.agreement.parse import parse_draft
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
 
@@ -62,7 +62,7 @@ def create_simulating_routes(
         principal = require(keys, request, *SIMULATORS)
         asking = Asking(since=since, segment=segment, capacity=capacity, by=principal.name, at=clock())
         text = await text_of(request)
-        parsed = await asyncio.to_thread(parse_agreement, text)
+        parsed = await asyncio.to_thread(parse_draft, text)
         if not isinstance(parsed, Agreement):
             raise mistaken(parsed)
         async with writing(engine) as connection:

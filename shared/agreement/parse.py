@@ -3,7 +3,8 @@
 Each mistake says where it stands, which key it is about, and what would be right.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 
 import yaml
 
@@ -32,21 +33,56 @@ LARGEST_TEXT = 262_144  # characters
 _SHORTEST_HALF_LIFE = parse_duration("1m")
 _LONGEST_HALF_LIFE = parse_duration("3650d")
 LARGEST_POINTS = 10_000.0
+# Touches of a rule with `per_day` weigh as of noon: at midnight 2^(12 h / 48 h), which is 19 % more than their points.
+SHORTEST_HALF_LIFE_WITH_DAYS = parse_duration("2d")
 
 SECTIONS = ("version", "title", "half_life", "groups", "rules", "ready", "rearm", "respond", "reject_reasons")
 OPTIONAL_SECTIONS = ("fit", "stages", "calendars", "accounts", "nurture")
 
 
 def parse_agreement(text: str) -> Agreement | tuple[Mistake, ...]:
-    """Read an agreement from YAML, or return its mistakes in the order of the lines."""
+    """Read an agreement from YAML, or return its mistakes in the order of the lines.
+
+    What any release let both sides sign is read: see `parse_draft` for what is proposed now.
+    """
+    return _parse(text, _agreement)
+
+
+def parse_draft(text: str) -> Agreement | tuple[Mistake, ...]:
+    """Read an agreement that nobody signed yet: more is asked of it than of what may be in force already."""
+    return _parse(text, _draft)
+
+
+def _parse(text: str, read: Callable[[Reader, yaml.Node], Agreement]) -> Agreement | tuple[Mistake, ...]:
     if len(text) > LARGEST_TEXT:
         return (Mistake(1, 1, "", f"expected at most {LARGEST_TEXT} characters, not {len(text)}"),)
     root = compose(text)
     if isinstance(root, Mistake):
         return (root,)
     reader = Reader()
-    agreement = _agreement(reader, root)
+    agreement = read(reader, root)
     return tuple(sorted(reader.mistakes)) or agreement
+
+
+def _draft(reader: Reader, root: yaml.Node) -> Agreement:
+    agreement = _agreement(reader, root)
+    limited = [rule.id for rule in agreement.rules if rule.per_day is not None]
+    if limited and "half_life" in reader.sound and agreement.half_life < SHORTEST_HALF_LIFE_WITH_DAYS:
+        others = f" and {len(limited) - 1} more" if len(limited) > 1 else ""
+        reader.wrong(
+            reader.sound["half_life"],
+            "half_life",
+            f"expected {format_duration(SHORTEST_HALF_LIFE_WITH_DAYS)} or more beside per_day ({limited[0]}{others}): "
+            "touches of such a rule weigh as of noon (UTC), which in the morning would be up to "
+            f"{_at_midnight(agreement.half_life)} their points",
+        )
+    return agreement
+
+
+def _at_midnight(half_life: timedelta) -> str:
+    """Return how much a touch weighs twelve hours before the noon of its day: 2^(12 h / half-life)."""
+    doublings = timedelta(hours=12) / half_life
+    return f"{2**doublings:.0%} of" if doublings <= 4 else "many times"
 
 
 def _agreement(reader: Reader, root: yaml.Node) -> Agreement:

@@ -83,7 +83,9 @@ class Reader:
     """Reads nodes and collects what is wrong with them. `None` for a node means that it is missing and was told."""
 
     mistakes: list[Mistake] = field(default_factory=list)
-    sound: dict[str, yaml.Node] = field(default_factory=dict)  # numbers and choices without a mistake, by key
+    sound: dict[str, yaml.Node] = field(
+        default_factory=dict
+    )  # numbers, durations and choices without a mistake, by key
 
     def wrong(self, node: yaml.Node, key: str, message: str) -> None:
         """Note a mistake at the node."""
@@ -202,6 +204,8 @@ class Reader:
         if not least <= duration <= most:
             bounds = f"from {format_duration(least)} to {format_duration(most)}"
             self.wrong(node, key, f"expected a duration {bounds}, not {_written(node)}")
+        else:
+            self.sound[key] = node
         return duration
 
     def word(self, node: yaml.Node | None, key: str, words: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.agreement.model import Agreement, Condition, Stage
-from shared.agreement.parse import parse_agreement
+from shared.agreement.parse import parse_agreement, parse_draft
 from shared.agreement.reading import Mistake
 from tests.support.processes import ROOT
 from tests.support.touches import TEXT, agreement, changed
@@ -22,7 +22,7 @@ def mistakes(text: str) -> list[str]:
 
 def test_the_example_is_right() -> None:
     """The agreement that the README uses can be proposed as it is."""
-    assert isinstance(parse_agreement((ROOT / "examples/agreement.yaml").read_text()), Agreement)
+    assert isinstance(parse_draft((ROOT / "examples/agreement.yaml").read_text()), Agreement)
 
 
 def test_values_are_read() -> None:
@@ -119,6 +119,23 @@ def test_one_mistake(old: str, new: str, told: str | None) -> None:
     else:
         assert isinstance(parsed, tuple)
         assert any(told in str(mistake) for mistake in parsed), parsed
+
+
+def test_a_limit_per_day_with_a_half_life_of_hours() -> None:
+    """A draft is refused, with how much touches would overweigh; what is in force already is read."""
+    text = changed(("half_life: 30d", "half_life: 6h"))
+
+    told = parse_draft(text)
+
+    assert isinstance(told, tuple)
+    (mistake,) = told
+    assert (mistake.line, mistake.column, mistake.key) == (4, 12, "half_life")
+    assert mistake.message.startswith("expected 2d or more beside per_day (pricing-viewed and 2 more): ")
+    assert mistake.message.endswith("would be up to 400% of their points")
+    assert isinstance(parse_agreement(text), Agreement)
+    assert isinstance(parse_draft(changed(("half_life: 30d", "half_life: 2d"))), Agreement)
+    without = changed(*((f", per_day: {limit}", "") for limit in (20, 2, 5)), text=text)
+    assert isinstance(parse_draft(without), Agreement)
 
 
 def test_caps_too_low_for_the_threshold() -> None:
