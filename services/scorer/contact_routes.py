@@ -69,6 +69,8 @@ def create_contact_routes(
         """Return a contact with its scores explained, and what is missing until it is ready.
 
         Of an earlier instant, what was known then under the agreement in force then; with `version`, under that one.
+        `arming` is told again from the handoff before that instant, whatever the `version`; its `state` is null where
+        that was made by a release which kept no handoffs.
         Of a contact that was merged into another the other is returned, with its own `id`.
         """
         require(keys, request, *READERS)

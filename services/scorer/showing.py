@@ -80,7 +80,12 @@ def _scores(standing: Standing, at: int) -> dict[str, Any]:
 
 def _arming(arming: Arming | None) -> dict[str, Any]:
     if arming is None:
-        return {"state": None, "handoff_id": None, "until": None, "words": "not kept for so early an instant"}
+        return {
+            "state": None,
+            "handoff_id": None,
+            "until": None,
+            "words": "not known: it follows a handoff of an earlier release",
+        }
     return {
         "state": arming.kind,
         "handoff_id": arming.handoff_id,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.arming import Arming
 from services.scorer.domain.instants import from_micros, to_micros
+from services.scorer.domain.past_arming import PastArming
 from services.scorer.domain.retelling import Retelling, Step
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
@@ -30,7 +31,7 @@ class Standing:
     as_of: datetime
     state: ContactState
     terms: Terms | None
-    arming: Arming | None  # None: of an instant before later decisions, which is not kept
+    arming: Arming | None  # None: it follows a handoff that was made before handoffs were kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +67,36 @@ class Standings:
         instant = question.as_of or now
         arming: Arming | None = state.arming.at(to_micros(instant))
         is_known = True  # whether the state is what was known at the instant
+        past: PastArming | None = None
+        activations: Sequence[Activation] = ()
         if instant < now:
-            if any(step.at > instant for step in await self.handoffs(connection, contact_id, state)):
-                arming = None
             is_known = not await self._touches.received_after(connection, contact_id, instant)
+            activations = await self._agreements.activations(connection)
+            steps = await self.handoffs(connection, contact_id, state)
+            if (
+                not is_known
+                or any(step.at > instant for step in steps)
+                or any(each.since > instant for each in activations)
+            ):
+                arming, past = await self._arming_then(connection, state, steps, activations, instant)
         if question.version is not None:
             terms: Terms | None = await self._agreements.terms(connection, question.version)
         elif instant < now:
-            terms = await self.in_force(connection, await self._agreements.activations(connection), instant)
+            terms = await self.in_force(connection, activations, instant)
         else:
             terms = await self._current(connection, state, active)
             return Standing(contact_id=contact_id, as_of=instant, state=state, terms=terms, arming=arming)
+        retelling: Retelling | None = None
         if not is_known or (terms is not None and terms.counting != state.counting):
-            state = await self._told_again(connection, contact_id, state, terms, instant)
-        return Standing(contact_id=contact_id, as_of=instant, state=state, terms=terms, arming=arming)
+            retelling = Retelling(state, [terms])
+        await self._tell_again(connection, contact_id, [each for each in (retelling, past) if each], until=instant)
+        return Standing(
+            contact_id=contact_id,
+            as_of=instant,
+            state=retelling.under(terms) if retelling else state,
+            terms=terms,
+            arming=past.at(to_micros(instant)) if past else arming,
+        )
 
     async def handoffs(self, connection: AsyncConnection, contact_id: UUID, state: ContactState) -> list[Step]:
         """Return handoffs of the contact and what sales said; of what an earlier release made, the newest handoff."""
@@ -105,11 +122,53 @@ class Standings:
             return active.terms if active else None
         return await self._agreements.terms(connection, state.agreement)
 
-    async def _told_again(
-        self, connection: AsyncConnection, contact_id: UUID, state: ContactState, terms: Terms | None, until: datetime
-    ) -> ContactState:
-        retelling = Retelling(state, [terms])
+    async def _arming_then(
+        self,
+        connection: AsyncConnection,
+        state: ContactState,
+        steps: Sequence[Step],
+        activations: Sequence[Activation],
+        instant: datetime,
+    ) -> tuple[Arming | None, PastArming | None]:
+        """Return the arming at an earlier instant, or what tells it from the touches until then; neither: unknown.
+
+        It is unknown where an answer tells of a handoff that was made before handoffs were kept.
+        """
+        known = [step for step in steps if step.at <= instant]
+        handoff = next((step for step in reversed(known) if step.kind == "handoff"), None)
+        kept = {step.handoff_id for step in steps if step.kind == "handoff"}
+        answers = [step for step in known if step.kind != "handoff"]
+        if any(step.handoff_id not in kept and (handoff is None or step.at > handoff.at) for step in answers):
+            return None, None
+        if handoff is None:
+            return Arming(), None
+        decided_under = (
+            await self.in_force(connection, activations, handoff.at)
+            if handoff.agreement is None
+            else await self._agreements.terms(connection, handoff.agreement)
+        )
+        if decided_under is None:
+            return None, None
+        # Touches may have been received before the version that they were decided under came into force.
+        since = max([handoff.at, *(each.since for each in activations if each.version == decided_under.version)])
+        later = [
+            (to_micros(each.since), await self._agreements.terms(connection, each.version))
+            for each in activations
+            if since < each.since <= instant
+        ]
+        return None, PastArming(state, handoff, answers=answers, decided_under=decided_under, later=later)
+
+    async def _tell_again(
+        self,
+        connection: AsyncConnection,
+        contact_id: UUID,
+        listeners: Sequence[Retelling | PastArming],
+        *,
+        until: datetime,
+    ) -> None:
+        if not listeners:
+            return
         async for some in self._touches.in_order(connection, contact_id, until=until):
             for judged in some:
-                retelling.take(judged)
-        return retelling.under(terms)
+                for listener in listeners:
+                    listener.take(judged)

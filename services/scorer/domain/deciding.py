@@ -10,7 +10,6 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scorer.domain.arming import Reason
-from services.scorer.domain.cooling import falls_below
 from services.scorer.domain.counting import (
     count,
     happened_at,
@@ -21,7 +20,7 @@ from services.scorer.domain.counting import (
     start_counting,
     take_prepared,
 )
-from services.scorer.domain.engagement import group_sums, within_caps
+from services.scorer.domain.falling import arms_below, foresee_fall
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import from_micros, to_micros
 from services.scorer.domain.nurturing import nurture, recycled, start_nurturing
@@ -99,7 +98,7 @@ def take_touch(
         )
     else:
         decisions += _decide_threshold(contact_id, state, terms, at=at, cause=touch.id, touch_id=touch.id)
-    _foresee_fall(state, terms, at)
+    foresee_fall(state, terms, at)
     if terms.nurture_every is not None:
         decisions += nurture(contact_id, state, terms, at=at)
     return decisions
@@ -141,10 +140,10 @@ def settle(contact_id: UUID, state: ContactState, terms: Terms, *, at: datetime,
     instant = to_micros(at)
     state.arming = state.arming.at(instant)
     state.fit = None
-    _foresee_fall(state, terms, instant)
+    foresee_fall(state, terms, instant)
     state.arming = state.arming.at(instant)
     decisions: list[Decision] = list(_decide_threshold(contact_id, state, terms, at=instant, cause=cause))
-    _foresee_fall(state, terms, instant)
+    foresee_fall(state, terms, instant)
     start_nurturing(state, terms, instant)
     return decisions
 
@@ -197,7 +196,7 @@ def hand_off_for(
         touch_id=None,
     )
     state.handed_for = account.id
-    _foresee_fall(state, terms, at)
+    foresee_fall(state, terms, at)
     return replace(handoff, account=account)
 
 
@@ -264,11 +263,9 @@ def _hand_off(
     cause: UUID | str,
     touch_id: UUID | None,
 ) -> Handoff:
-    # Who asks for sales may do so below the re-arm level; falling is then falling by the same share.
-    share = min(1.0, assessment.engagement.score / terms.threshold)
     # Under the touch that tipped it, the version, the merge: deciding the same again is the same handoff.
     handoff_id = derived_id("handoff", contact_id, cause)
-    state.arming = state.arming.handed_off(handoff_id, reason, level=share * terms.rearm_below)
+    state.arming = state.arming.handed_off(handoff_id, reason, level=arms_below(assessment.engagement.score, terms))
     if state.withdrawn_at is not None:
         at = max(at, state.withdrawn_at + 1)  # an opt-out that was taken back does not void what came after it
     state.handed_at = max(at, state.handed_at or at)
@@ -291,13 +288,3 @@ def _hand_off(
         last_campaign=campaign_of(state.last_campaign),
         opted_in_at=from_micros(state.opted_out.at) if state.opted_out and not state.is_opted_out else None,
     )
-
-
-def _foresee_fall(state: ContactState, terms: Terms, at: int) -> None:
-    """Note when engagement will fall far enough to arm the contact again, if nothing more happens."""
-    arming = state.arming
-    if arming.falls:
-        sums = group_sums(state, terms, at)
-        level = terms.rearm_below if within_caps(sums, terms) >= terms.rearm_below else arming.level
-        after = falls_below(sums, terms.caps, level=level, half_life=terms.half_life)
-        state.arming = arming.falling(None if after is None else at + after, level=level)

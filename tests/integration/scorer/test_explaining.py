@@ -151,21 +151,6 @@ async def test_before_there_was_an_agreement(rig: Rig) -> None:
     assert (contact["agreement"], contact["missing"], contact["touches"]) == (None, ["no active agreement"], 1)
 
 
-async def test_between_handoffs(rig: Rig) -> None:
-    """What stood before the next handoff is not kept, and that is said; before and after it is known."""
-    await rig.activate()
-    rig.now = NOON + 2 * DAY
-    await rig.give(a_profile("who"), a_demo_request(1, at=NOON + DAY))
-
-    states = [
-        (await rig.get(f"/v1/contacts/{ADA}", as_of=(NOON + hours * DAY / 24).isoformat()))["arming"]
-        for hours in (1, 23, 25)
-    ]
-
-    assert [state["state"] for state in states] == [None, None, "handed"]
-    assert states[0]["words"] == "not kept for so early an instant"
-
-
 @pytest.mark.parametrize("seed", range(6))
 async def test_random_contacts_at_random_instants(rig: Rig, seed: int) -> None:
     """Now, in the past and in the future, under each version, merged or not: it is what the raw touches come to."""
