@@ -1,5 +1,5 @@
 """The fixtures of the end-to-end tests, for processes that are killed."""
 
-from tests.e2e.conftest import install, open_directory, own_kafka, receiver
+from tests.e2e.conftest import install, install_on_each_log, open_directory, own_kafka, receiver
 
-__all__ = ["install", "open_directory", "own_kafka", "receiver"]
+__all__ = ["install", "install_on_each_log", "open_directory", "own_kafka", "receiver"]

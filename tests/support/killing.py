@@ -9,8 +9,14 @@ from collections.abc import Coroutine, Generator
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import ARRAY, Integer, bindparam, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.support.waiting import until
+
+_LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:pids)").bindparams(
+    bindparam("pids", type_=ARRAY(Integer))
+)
 
 
 class Killed(Exception):
@@ -22,6 +28,7 @@ class Mortal:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._connections: list[asyncpg.Connection] = []
+        self._pids: list[int] = []
         self._engine = engine
         event.listen(engine.sync_engine, "connect", self._opened)
 
@@ -29,10 +36,25 @@ class Mortal:
         """Return whether the work was killed; it was not when it waits less often. What fails of itself is raised."""
         async with self._engine.connect():
             pass  # connected before, so that all waits are for what the work says
-        return await _UpTo(work, self._cut, wait=wait, over=over)
+        killed = await _UpTo(work, self._cut, wait=wait, over=over)
+        if killed:
+            await self._buried()
+        return killed
+
+    async def _buried(self) -> None:
+        """Wait until the server has noticed: from then on it holds nothing for the dead any more."""
+        pids = list(self._pids)
+        await self._engine.dispose()
+        async with self._engine.connect() as connection:
+
+            async def gone() -> bool:
+                return not await connection.scalar(_LEFT, {"pids": pids})
+
+            await until(gone, what="the connections of the killed gone")
 
     def _opened(self, connection: Any, _: object) -> None:
         self._connections.append(connection.driver_connection)
+        self._pids.append(connection.driver_connection.get_server_pid())
 
     def _cut(self) -> None:
         for connection in self._connections:

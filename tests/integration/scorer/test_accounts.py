@@ -278,35 +278,6 @@ async def test_another_company(rig: Rig) -> None:
     assert (await rig.call("GET", "/v1/accounts/older.example")).status_code == 404
 
 
-async def test_a_crash_while_deciding(rig: Rig) -> None:
-    """Whatever was written is void; the next look does it once."""
-    await rig.activate(ACCOUNTS_TEXT)
-    await three_people(rig)
-    saved = (rig.accounts.save, rig.contacts.save, rig.accounts.remove)
-
-    class Crash(Exception):
-        """Stands for the end of the process."""
-
-    async def crash(*_: Any, **__: Any) -> None:
-        raise Crash
-
-    for name in ("save", "remove"):
-        setattr(rig.accounts, name, crash)
-        with pytest.raises(Crash):
-            await rig.decider.decide(limit=10)
-        rig.accounts.save, rig.contacts.save, rig.accounts.remove = saved  # type: ignore[method-assign]  # the next process
-    rig.contacts.save = crash  # type: ignore[method-assign]  # the process ends here
-    with pytest.raises(Crash):
-        await rig.decider.decide(limit=10)
-    rig.contacts.save = saved[1]  # type: ignore[method-assign]  # the next process
-    assert await rig.handoffs() == []
-
-    await rig.decide_accounts()
-    await rig.decide_accounts()
-    assert len(await rig.handoffs()) == 1
-    assert await rig.count(tables.account_due) == 0
-
-
 async def test_two_processes(rig: Rig, database_url: str) -> None:
     """While two write and both decide, nobody waits in a circle and each account is handed off once."""
     await rig.activate(ACCOUNTS_TEXT)
