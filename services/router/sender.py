@@ -26,6 +26,9 @@ from services.router.transport import ENDPOINT, TIMINGS, TLS, EndpointTransport
 EXCERPT_BYTES = 8192  # of the answer's body, which are kept
 READ_BYTES = 65_536  # of it, which are judged
 
+# In OpenSSL's names of the alerts that refuse whoever calls. The receiver has taken nothing then.
+_ABOUT_US = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
+
 
 class Judge(Protocol):
     """Says what an answer amounts to, from its status, its headers and the beginning of its body."""
@@ -175,15 +178,23 @@ def _classify(error: Exception) -> tuple[Outcome, str]:
             return Outcome.ADDRESS_REFUSED, said
         case NameUnresolved():
             return Outcome.NAME_UNRESOLVED, said
-        case httpx.ConnectError() if _is_about_tls(error):
+        case httpx.ConnectError() if _tls_error(error):
             return Outcome.TLS_FAILED, said
         case httpx.ConnectError() | UrlRefused():
             return Outcome.UNREACHABLE, said
+        case httpx.NetworkError() if _refuses_certificate(_tls_error(error)):
+            return Outcome.TLS_FAILED, said
         case _:
             return Outcome.BROKEN, said
 
 
-def _is_about_tls(error: BaseException | None) -> bool:
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
+
+
+def _refuses_certificate(error: ssl.SSLError | None) -> bool:
+    """Tell whether the receiver wants another certificate of ours, which TLS 1.3 says only when we begin to read."""
+    reason = (error.reason or "") if error else ""
+    return "ALERT" in reason and any(about in reason for about in _ABOUT_US)

@@ -50,8 +50,13 @@ class SocketStream(httpcore.AsyncNetworkStream):
         started = perf_counter()
         try:
             await self._writer.start_tls(ssl_context, server_hostname=server_hostname, ssl_handshake_timeout=timeout)
-        except OSError as error:
+        except ssl.SSLError as error:
             raise httpcore.ConnectError(str(error)) from error
+        except (
+            OSError
+        ) as error:  # it hung up in the middle, as some do whom our certificate, or having none, displeases
+            said = f"The receiver ended the TLS handshake: {error}"
+            raise httpcore.ConnectError(said) from ssl.SSLError(said)
         self._timings.note("tls", started)
         return self
 
