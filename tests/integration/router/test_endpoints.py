@@ -17,7 +17,7 @@ from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.integration.router.test_delivery import attempts_of, claim, wait_for_attempts
 from tests.support.handoffs import make_handoff
-from tests.support.receiver import Receiver, answers, hangs, open_receiver
+from tests.support.receiver import Receiver, answers, hangs, open_receiver, redirects
 from tests.support.waiting import until
 from tests.unit.router.test_signing import verify_v1a
 
@@ -310,3 +310,33 @@ async def test_client_credentials(start_router: StartRouter, receiver: Receiver)
     assert tokens == ["one", "one", "one", "two", "two"]
     assert (attempt["outcome"], attempt["error"]) == ("not_authorised", "No token: The token endpoint answered 400.")
     assert "s3cret" not in str(attempt)
+
+
+async def test_a_token_endpoint_inside(start_router: StartRouter, receiver: Receiver) -> None:
+    """It is guarded at the dial as the endpoint itself: with a private address the secret is sent to nobody."""
+    async with open_receiver() as login, start_router(secret_key=KEY) as allowing:
+        oauth2 = {"token_url": login.url, "client_id": "tandem", "client_secret": "s3cret"}
+        await allowing.set_team(endpoints=[{"name": "crm", "url": receiver.url, "oauth2": oauth2, "retries": []}])
+        await allowing.stop()
+        async with start_router(secret_key=KEY, delivery_allowed_networks="") as router:
+            await router.hand_over(make_handoff())
+            (dead,) = await router.wait_for_delivery("dead")
+            (attempt,) = await attempts_of(router, dead["id"])
+
+    assert attempt["outcome"] == "not_authorised"
+    assert "TANDEM_DELIVERY_ALLOWED_NETWORKS" in str(attempt["error"])
+    assert (login.connections, receiver.connections) == (0, 0)
+
+
+async def test_a_token_endpoint_that_leads_elsewhere(start_router: StartRouter, receiver: Receiver) -> None:
+    """A redirect is not followed with the secret, and a token endpoint that hangs ends with the deadline."""
+    async with open_receiver() as login, open_receiver() as elsewhere:
+        login.script(redirects(elsewhere.url), hangs)
+        async with start_router(secret_key=KEY, delivery_deadline="300ms") as router:
+            oauth2 = {"token_url": login.url, "client_id": "tandem", "client_secret": "s3cret"}
+            await router.set_team(endpoints=[{"name": "crm", "url": receiver.url, "oauth2": oauth2, "retries": []}])
+            tried = [await router.call("POST", "/v1/endpoints/crm/test") for _ in range(2)]
+
+    assert [item["outcome"] for item in tried] == ["not_authorised", "not_authorised"]
+    assert "307" in tried[0]["error"]
+    assert (elsewhere.connections, receiver.connections) == (0, 0)

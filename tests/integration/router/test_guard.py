@@ -1,6 +1,7 @@
 """The guard at the dial: no name, spelling or change of mind leads to an address that may not be called."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,9 +12,10 @@ import pytest
 
 from services.router.domain.addresses import Network
 from services.router.domain.outcome import Outcome, Reply
-from services.router.errors import NameUnresolved
-from services.router.guard import Resolve, resolve_host
+from services.router.errors import AddressRefused, NameUnresolved
+from services.router.guard import GuardedBackend, Resolve, resolve_host
 from services.router.sender import Sender
+from services.router.timings import Timings
 from tests.support.receiver import Receiver, closes
 
 LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
@@ -51,14 +53,29 @@ async def post(sender: Sender, url: str) -> Reply:
         "0x7f000001",
         "0x7f.0x1",
         "127.1",
+        "127.0.1",
+        "017700000001",
+        "0177.0.0.1",
+        "0177.0.0.0x1",
+        "000000177.0.0.1",
+        "127.0.0.1.",
+        "localhost.",
         "0",
         "0.0.0.0",
         "[::]",
         "[::1]",
         "[::ffff:127.0.0.1]",
         "[::ffff:7f00:1]",
+        "[::ffff:0:127.0.0.1]",
+        "[0:0:0:0:0:ffff:7f00:0001]",
+        "[::127.0.0.1]",
         "[64:ff9b::7f00:1]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b:1::7f00:1]",
         "[2002:7f00:1::]",
+        "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+        "[fe80::5efe:7f00:1]",
+        "[::1%25lo]",
         "①②⑦.0.0.1",
         "127。0。0。1",
         "169.254.169.254",
@@ -70,8 +87,41 @@ async def test_a_spelling_of_a_private_address(receiver: Receiver, host: str) ->
     reply = await post(sender, f"http://{host}:{receiver.port}/")
     await sender.aclose()
 
-    assert reply.outcome in {Outcome.ADDRESS_REFUSED, Outcome.UNREACHABLE}
+    assert reply.outcome in {Outcome.ADDRESS_REFUSED, Outcome.UNREACHABLE, Outcome.NAME_UNRESOLVED}
     assert receiver.connections == 0
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "0x7f000001", "017700000001", "0177.0.0.1", "0x7f.1", "127.1", "0", "::ffff:127.0.0.1"]
+)
+async def test_what_the_resolver_reads_as_an_address(receiver: Receiver, host: str) -> None:
+    """Below the rules for URLs the dial refuses it too: the resolver makes an address of it, and that is checked."""
+    backend = GuardedBackend(allowed=(), timings=Timings())
+
+    with pytest.raises(AddressRefused):
+        await backend.connect_tcp(host, receiver.port)
+    assert receiver.connections == 0
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["169.254.169.254", "10.0.0.1", "::1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:a00:1::1", "fd00:ec2::254"],
+)
+async def test_a_name_that_is_another_name_inside(monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    """Through however many aliases a name leads inside, the address at their end is what is checked."""
+
+    def resolve(host: str, port: int, *_: object, **__: object) -> list[object]:
+        family = socket.AF_INET6 if ":" in inside else socket.AF_INET
+        addresses = {family: (inside, port, 0, 0) if ":" in inside else (inside, port)}
+        # As libc answers for hooks.example -> edge.cdn.example -> metadata.internal.example: the last one's address.
+        return [(family, socket.SOCK_STREAM, 6, "metadata.internal.example", addresses[family])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    sender = open_sender(resolve=resolve_host)
+    reply = await post(sender, "http://hooks.example/")
+    await sender.aclose()
+
+    assert reply.outcome is Outcome.ADDRESS_REFUSED
 
 
 async def test_a_name_with_a_good_and_a_bad_address(receiver: Receiver) -> None:
@@ -95,6 +145,23 @@ async def test_a_name_that_changes_its_mind(receiver: Receiver) -> None:
     assert first.outcome is Outcome.BROKEN
     assert second.outcome is Outcome.ADDRESS_REFUSED
     assert receiver.connections == 1
+
+
+async def test_a_name_that_changes_between_check_and_dial(receiver: Receiver) -> None:
+    """A name is asked for once: what is dialled is what was checked, not what the name says by then."""
+    asked = 0
+
+    async def rebinding(host: str, port: int) -> Sequence[str]:
+        nonlocal asked
+        asked += 1
+        return ["127.0.0.2"] if asked == 1 else ["127.0.0.1"]
+
+    sender = open_sender(resolve=rebinding, allowed=[ip_network("127.0.0.2/32")])
+    reply = await post(sender, f"http://hooks.example:{receiver.port}/")
+    await sender.aclose()
+
+    assert (reply.outcome, asked) == (Outcome.UNREACHABLE, 1)  # nobody listens at the address that was checked
+    assert receiver.connections == 0
 
 
 async def test_the_host_header(receiver: Receiver) -> None:
