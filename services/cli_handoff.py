@@ -1,5 +1,6 @@
 """`tandem handoff`: what was handed over to whom, and why."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from services.cli_client import DEFAULT_URL, Key, Url, client
 from services.terminal import call, out, printable
+from shared.durations import format_duration
 
 handoff = typer.Typer(help="What was handed over to whom, and why.", no_args_is_help=True)
 
@@ -47,6 +49,35 @@ def handoff_show(handoff_id: UUID, url: Url = DEFAULT_URL, key: Key = "") -> Non
         _say(f"{step['at']}  {step['step'] or 'came in'} → {step['after']}  by {step['by']}")
 
 
+@handoff.command("clock")
+def handoff_clock(
+    within: Annotated[str, typer.Option(help="Only those whose time ends so soon, as 30m.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """List the handoffs whose clock runs, the one whose time ends next first.
+
+    What is left until the answer is due is shown by the rep's hours, the team's and the wall; below zero it is late.
+
+    Example: tandem handoff clock --within 1h --key rep_…
+    """
+    query: dict[str, Any] = {"within": within} if within else {}
+    page = call(lambda: client(url, key).get("/v1/handoffs/clock", **query, limit=limit))
+    table = Table(
+        "handoff", "contact", "pool", "rep", "then", "at", "rep's", "team's", "wall's", box=None, pad_edge=False
+    )
+    for item in page["handoffs"]:
+        clock = item["clock"]
+        contact = item["contact"].get("email") or item["contact"]["id"]
+        rep = item["rep"]["name"] if item["rep"] else ""
+        following = (clock["next"]["step"], clock["next"]["at"]) if clock["next"] else ("", "")
+        left = (_left(clock[whose]) for whose in ("rep", "team", "wall"))
+        cells = (item["id"], contact, item["pool"] or "", rep, *following, *left)
+        table.add_row(*(printable(str(cell), lines=False) for cell in cells))
+    out.print(table)
+
+
 @handoff.command("why")
 def handoff_why(
     handoff_id: UUID,
@@ -77,6 +108,13 @@ def handoff_release(handoff_id: UUID, url: Url = DEFAULT_URL, key: Key = "") -> 
     """
     call(lambda: client(url, key).release_handoff(handoff_id))
     _say("It goes on to the rules below.")
+
+
+def _left(reading: dict[str, Any] | None) -> str:
+    if reading is None:
+        return ""
+    left = timedelta(seconds=round(reading["left_seconds"]))
+    return f"-{format_duration(-left)}" if left < timedelta() else format_duration(left)
 
 
 def _say(text: str) -> None:

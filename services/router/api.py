@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from services.router.answering import Answers
+from services.router.clock_api import ClockRoutes
 from services.router.contact_api import ContactRoutes
 from services.router.crm_answering import CrmAnswers
 from services.router.crm_api import CrmRoutes
@@ -17,6 +18,7 @@ from services.router.link_api import LinkRoutes
 from services.router.releasing import Releaser
 from services.router.settings import RouterSettings
 from services.router.store.attempts import AttemptStore
+from services.router.store.clocks import ClockStore
 from services.router.store.crm import CrmStore
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.endpoints import EndpointStore
@@ -51,6 +53,7 @@ def create_router(
     """Build all routes of the router."""
     crm = CrmStore(platform.engine)
     routes = (
+        ClockRoutes(keys=platform.keys, teams=teams, clocks=ClockStore(platform.engine), clock=platform.clock),
         HandoffRoutes(
             keys=platform.keys,
             teams=teams,

@@ -83,6 +83,7 @@ def clock_json(handoff: Handoff, team: Team, *, now: datetime) -> dict[str, Any]
         "answer_by": readings.answer_by,
         "reassign_at": readings.reassign_at,
         "escalate_at": readings.escalate_at,
+        "next": {"at": readings.ends[0], "step": readings.ends[1]} if readings.ends else None,
         "answered_at": handoff.answered_at,
         "rep": _reading_json(readings.rep) if readings.rep else None,
         "team": _reading_json(readings.team),

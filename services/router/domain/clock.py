@@ -106,6 +106,12 @@ class ResponseClock:
             return (Step.ESCALATE,)
         return (Step.EXPIRE, Step.ESCALATE) if escalates else (Step.EXPIRE,)
 
+    @property
+    def ends(self) -> tuple[datetime, Step] | None:
+        """When the time of whoever has it ends, and the last step that follows; None: nothing ever does."""
+        due_at = self.due_at
+        return (due_at, self.ring(due_at)[-1]) if due_at else None
+
 
 def promise_of(respond: Respond) -> Promise:
     """Read the promise; times that no calendar reaches are cut."""

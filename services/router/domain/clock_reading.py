@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.router.domain.clock import ResponseClock, after, between
-from services.router.domain.handoff import QUEUED, UNANSWERED, State
+from services.router.domain.handoff import QUEUED, UNANSWERED, State, Step
 from shared.business_calendar import BusinessCalendar
 
 
@@ -41,6 +41,7 @@ class Readings:
     answer_by: datetime
     reassign_at: datetime | None
     escalate_at: datetime | None
+    ends: tuple[datetime, Step] | None  # the earlier of both, and what happens then
 
 
 def read_clocks(clock: ResponseClock, *, stopped_at: datetime | None, now: datetime) -> Readings:
@@ -57,6 +58,7 @@ def read_clocks(clock: ResponseClock, *, stopped_at: datetime | None, now: datet
         answer_by=clock.answer_by,
         reassign_at=clock.reassign_at if clock.state in {State.ASSIGNED, State.REASSIGNED} else None,
         escalate_at=clock.escalate_at if running and clock.state is not State.ESCALATED else None,
+        ends=clock.ends,
     )
 
 

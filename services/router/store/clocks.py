@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, DateTime, Integer, Uuid, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    DateTime,
+    Integer,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.store import tables
@@ -55,6 +68,7 @@ _RUNNING = (
     .where(or_(_CLOCKED, literal_column("state = 'escalated'", Boolean)))
     .group_by(_handoff.state)
 )
+_NEXT_ONES = select(tables.handoff).where(_handoff.due_at.is_not(None)).order_by(_handoff.due_at, _handoff.id)
 _ANY_UNSET = select(
     select(_handoff.id).where(_CLOCKED, _handoff.clock_version < bindparam("version", type_=Integer)).exists()
 )
@@ -77,6 +91,16 @@ class ClockStore:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_RUNNING)
             return {row.state: row.handoffs for row in rows}
+
+    async def page(self, *, after: tuple[datetime, UUID] | None, until: datetime | None, limit: int) -> list[Handoff]:
+        """Return handoffs by when their clock does something, the next first: those after the place, and until then."""
+        statement = _NEXT_ONES.limit(limit)
+        if after:
+            statement = statement.where(tuple_(_handoff.due_at, _handoff.id) > tuple_(*after))
+        if until:
+            statement = statement.where(_handoff.due_at <= until)
+        async with self._engine.connect() as connection:
+            return [read_handoff(row) for row in await connection.execute(statement)]
 
     async def lock_unset(self, connection: AsyncConnection, *, version: int, limit: int) -> list[Handoff]:
         """Lock and return handoffs whose clock is of an older version of the team, or not set."""

@@ -223,3 +223,30 @@ async def test_what_was_given_before_there_were_clocks(router: RunningRouter, re
 
     assert await router.state(handoff) == "assigned"
     assert await one(router, "SELECT due_at > now() + interval '19 minutes' FROM router.handoff")
+
+
+async def test_which_clock_runs_out_next(start_router: StartRouter, receiver: Receiver) -> None:
+    """Running clocks are listed by when their time ends, with all three and with what happens then; others are not."""
+    async with start_router() as router:
+        team: dict[str, Any] = {"endpoints": [{"name": "crm", "url": receiver.url}]}
+        await router.set_team(**team)
+        first = await given(router)
+        router.clock.ahead += 3 * MINUTE
+        second, answered = await given(router), await given(router)
+        await router.call("POST", f"/v1/handoffs/{answered}/accept")
+        listed = await router.call("GET", "/v1/handoffs/clock", role="rep")
+        page = await router.call("GET", "/v1/handoffs/clock?limit=1")
+        rest = await router.call("GET", f"/v1/handoffs/clock?limit=1&cursor={page['next']}")
+        soon = await router.call("GET", "/v1/handoffs/clock?within=18m")
+        wrong = [
+            await router.call("GET", "/v1/handoffs/clock", status=422, params=query)
+            for query in ({"within": "soon"}, {"cursor": "nowhere"}, {"limit": 0})
+        ]
+        await router.call("GET", f"/v1/handoffs/{first}")
+
+    names = [[item["id"] for item in answer["handoffs"]] for answer in (listed, page, rest, soon)]
+    assert names == [[str(first), str(second)], [str(first)], [str(second)], [str(first)]]
+    clock = listed["handoffs"][0]["clock"]
+    assert (clock["next"]["step"], clock["next"]["at"]) == ("expire", clock["reassign_at"])
+    assert all(clock[whose]["left_seconds"] < 5 * 60 for whose in ("rep", "team", "wall"))
+    assert (listed["next"], rest["next"], len(wrong)) == (None, None, 3)
