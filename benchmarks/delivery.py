@@ -1,13 +1,17 @@
 """From handoff to received: deliveries a second and latency with many endpoints, some of them hung, and much waiting.
 
     python -m benchmarks.delivery [--endpoints 1] [--endpoints 50] [--endpoints 500] [--rate 200] [--rate 500]
-                                  [--seconds 30] [--waiting 300000] [--hung 0.1] [--pinned]
+                                  [--seconds 30] [--waiting 300000] [--hung 0.1] [--pinned] [--compare 3]
 
 One router process delivers. For each number of endpoints, a tenth of which take the connection and never answer, and
 for each rate, deliveries are made as the router makes them (rows and a NOTIFY), evenly over the healthy endpoints and
 the hung ones. The clock of a delivery runs from before its row is made to the last byte at the receiver, which is this
 process.
 `--pinned` keeps a transaction open beside it all the while, as a forgotten session does.
+`--compare` says what hung endpoints cost the others: so many rounds, each of them the same load on the healthy ones
+twice, once alone and once with deliveries to the hung ones on top, in turns that swap from round to round. Before each
+the router is started again and knows nothing bad of any endpoint. Printed is what the healthy ones had of it, and the
+ratio of the medians of their p95.
 """
 
 import argparse
@@ -15,6 +19,7 @@ import asyncio
 import json
 import statistics
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import perf_counter, time
 from typing import Any
@@ -41,6 +46,16 @@ SELECT gen_random_uuid(), 'msg_waiting_' || n, 'e' || n % :endpoints, 'pending',
 FROM generate_series(1, :count) AS n ON CONFLICT DO NOTHING
 """
 PAD = "x" * 3000  # with it a message has the size of a lead's
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is offered: so many deliveries a second over all endpoints, of which the first so many hang."""
+
+    endpoints: int
+    hung: int
+    rate: int
+    seconds: float
 
 
 class Receivers:
@@ -101,6 +116,7 @@ async def main() -> None:
     parser.add_argument("--waiting", type=int, default=300_000)
     parser.add_argument("--hung", type=float, default=0.1)
     parser.add_argument("--pinned", action="store_true")
+    parser.add_argument("--compare", type=int, default=0, metavar="ROUNDS")
     arguments = parser.parse_args()
     console = Console(width=150)
     console.print(machine())
@@ -124,10 +140,14 @@ async def main() -> None:
                 await pinned.execute(text("SET idle_in_transaction_session_timeout = 0"))
                 await pinned.execute(text("SELECT count(*) FROM router.endpoint"))
             for rate in arguments.rate or (200, 500):
+                if arguments.compare:
+                    load = Load(endpoints, hung, rate, arguments.seconds)
+                    console.print(await _compare(stack, engine, receivers, load, rounds=arguments.compare))
+                    continue
                 receivers.milliseconds.clear()
                 receivers.expect_nothing()
                 before, started = stack.costs()["router"], perf_counter()
-                healthy = await _offer(engine, endpoints, hung, rate=rate, seconds=arguments.seconds)
+                healthy = await _offer(engine, Load(endpoints, hung, rate, arguments.seconds), to_hung=True)
                 await receivers.wait_for(healthy, seconds=arguments.seconds * 2)
                 took = perf_counter() - started
                 cost = stack.costs()["router"].since(before)
@@ -141,7 +161,45 @@ async def main() -> None:
                     f"{cost.cpu_seconds / len(got) * 1000:.2f}",
                     f"{await _claim_milliseconds(engine):.2f}",
                 )
-    console.print(table)
+    if not arguments.compare:
+        console.print(table)
+
+
+async def _compare(stack: Stack, engine: AsyncEngine, receivers: Receivers, load: Load, *, rounds: int) -> Table:
+    """Offer the load with and without the hung endpoints, in turns, and tabulate what the healthy ones had of it."""
+    title = f"{load.endpoints} endpoints, {load.hung} of them hung, {load.rate} deliveries a second"
+    table = Table(
+        "round", "to hung ones too", "received", "p50 ms", "p95 ms", "p99 ms", title=title, title_justify="left"
+    )
+    p95: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(rounds):
+        for to_hung in (False, True) if number % 2 == 0 else (True, False):
+            await _begin_anew(stack, engine, load.hung)
+            receivers.milliseconds.clear()
+            receivers.expect_nothing()
+            healthy = await _offer(engine, load, to_hung=to_hung)
+            await receivers.wait_for(healthy, seconds=load.seconds * 2)
+            cuts = statistics.quantiles(receivers.milliseconds, n=100)
+            p95[to_hung].append(cuts[94])
+            row = (f"{number + 1}", "yes" if to_hung else "no", f"{len(receivers.milliseconds):,} of {healthy:,}")
+            table.add_row(*row, *(f"{cuts[at]:.1f}" for at in (49, 94, 98)))
+    alone, together = statistics.median(p95[False]), statistics.median(p95[True])
+    table.caption = f"p95 of the healthy with hung ones beside them / alone: {together / alone:.2f} (medians)"
+    return table
+
+
+async def _begin_anew(stack: Stack, engine: AsyncEngine, hung: int) -> None:
+    """Start the router again, without anything that was made for hung endpoints or is known of them."""
+    names = {"names": [f"e{number}" for number in range(hung)]}
+    router = stack.services["router"]
+    await router.stop()
+    async with engine.begin() as connection:
+        made = "DELETE FROM router.delivery WHERE endpoint = ANY(:names) AND body <> convert_to('{}', 'UTF8')"
+        known = "failures = 0, failing_since = NULL, opens = 0, open_until = NULL"
+        await connection.execute(text(made), names)
+        await connection.execute(text(f"UPDATE router.endpoint SET {known} WHERE name = ANY(:names)"), names)
+    router.start()
+    await router.ready()
 
 
 async def _set_team(stack: Stack, endpoints: int, ports: tuple[int, int], *, share: float) -> int:
@@ -161,17 +219,19 @@ async def _set_team(stack: Stack, endpoints: int, ports: tuple[int, int], *, sha
     return hung
 
 
-async def _offer(engine: AsyncEngine, endpoints: int, hung: int, *, rate: int, seconds: float) -> int:
-    """Make deliveries at the rate, and return how many of them can arrive."""
+async def _offer(engine: AsyncEngine, load: Load, *, to_hung: bool) -> int:
+    """Make deliveries at the rate, those to hung endpoints only if wanted; return how many of them can arrive."""
     store, made, healthy = DeliveryStore(engine), 0, 0
     started = perf_counter()
-    while (elapsed := perf_counter() - started) < seconds:
-        wanted = int(elapsed * rate) - made
+    while (elapsed := perf_counter() - started) < load.seconds:
+        wanted = int(elapsed * load.rate) - made
         now = datetime.now(UTC)
         batch = []
         for number in range(made, made + wanted):
-            name = number % endpoints
-            healthy += name >= hung
+            name = number % load.endpoints
+            healthy += name >= load.hung
+            if name < load.hung and not to_hung:
+                continue
             body = json.dumps({"sent": time(), "pad": PAD}).encode()
             item = uuid4()
             batch.append(
