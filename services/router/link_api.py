@@ -78,17 +78,19 @@ class LinkRoutes:
 
     async def take(self, request: Request, token: str) -> Response:
         body = await read_body(request, most=LONGEST_BODY)
+        given: dict[str, str] = {}
         try:
             link, handoff = await self._read(token)
             given = _fields(body)
             if given.pop("sure", "") != "yes":
-                return _html(ask(replace(_question(link, handoff), wrong="Tick the box to confirm.")), 422)
+                again = replace(_question(link, handoff), wrong="Tick the box to confirm.", given=given)
+                return _html(ask(again), 422)
             answer = _answer(link, handoff, given)
             await self._take(link, answer)
         except (LinkInvalid, LinkExpired, LinkUsed, LinkStale, IllegalStep) as error:
             return _told(error)
         except (AnswerRefused, msgspec.ValidationError, ProblemError, ValueError) as error:
-            return _html(ask(replace(_question(link, handoff), wrong=str(error))), 422)
+            return _html(ask(replace(_question(link, handoff), wrong=str(error), given=given)), 422)
         return _html(done(link.step))
 
     async def _read(self, token: str) -> tuple[Link, Handoff]:

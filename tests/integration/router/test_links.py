@@ -7,10 +7,12 @@ from uuid import UUID
 import httpx
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import text
 
 from shared.events.feedback import FeedbackKind
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import RunningRouter
+from tests.integration.router.test_clock import clocks_set
 from tests.support.handoffs import make_handoff
 from tests.support.receiver import Receiver
 
@@ -55,6 +57,7 @@ async def test_a_link(start_router: StartRouter, receiver: Receiver) -> None:
     assert (unticked.status_code, before) == (422, "assigned")
     assert (taken.status_code, again.status_code, wrong.status_code, won.status_code) == (200, 409, 422, 200)
     assert "at most 2 decimals" in wrong.text
+    assert 'value="12.345"' in wrong.text  # nobody types it again
     assert [item.kind for item in feedback[1:]] == [
         FeedbackKind.ACCEPTED,
         FeedbackKind.QUALIFIED,
@@ -84,6 +87,40 @@ async def test_a_rejection(start_router: StartRouter, receiver: Receiver) -> Non
     assert [answer.status_code for answer in refused] == [422, 422, 422]
     assert taken.status_code == 200
     assert (feedback[1].reason, feedback[1].objection) == ("no_budget", "Price")
+
+
+async def test_everything_that_opens_a_link(start_router: StartRouter, receiver: Receiver) -> None:
+    """Whatever a mail scanner does to any of the links of a message, short of ticking the box, nothing is changed."""
+    async with start_router(secret_key=KEY) as router:
+        await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
+        handoff, links = await sent(router, receiver)
+        await router.wait_for_delivery("delivered")
+        await clocks_set(router)
+        before = await everything(router)
+        answers = [
+            (method, (await router.http.request(method, path, content=body)))
+            for path in links.values()
+            for method, body in (("GET", b""), ("HEAD", b""), ("OPTIONS", b""), ("PUT", b"sure=yes"), ("DELETE", b""))
+        ]
+        pages = [await router.http.post(path, data={"sure": sure}) for path in links.values() for sure in ("", "on")]
+        after = await everything(router)
+
+    assert before == after
+    assert {method for method, answer in answers if answer.is_success} == {"GET", "HEAD"}
+    assert {answer.status_code for method, answer in answers if method in {"PUT", "DELETE"}} == {405}
+    assert all(answer.text == "" for method, answer in answers if method == "HEAD")
+    assert all(answer.status_code in {409, 422} for answer in pages)
+    assert str(handoff) not in "".join(answer.text for _, answer in answers)
+
+
+async def everything(router: RunningRouter) -> dict[str, Any]:
+    """Return all rows that an answer could change."""
+    async with router.platform.engine.connect() as connection:
+        tables = ("handoff", "handoff_event", "used_link", "delivery")
+        return {
+            table: (await connection.execute(text(f"SELECT * FROM router.{table} ORDER BY 1, 2"))).all()
+            for table in tables
+        }
 
 
 @pytest.mark.parametrize(

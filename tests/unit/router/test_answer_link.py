@@ -1,5 +1,8 @@
 """Links: what we signed is read back, and nothing else is."""
 
+import hashlib
+import re
+from base64 import b64encode
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router.domain.answer_link import AnswerLinks, Link
-from services.router.domain.answer_page import Question, ask, headers
+from services.router.domain.answer_page import Question, ask, headers, tell
 from services.router.domain.handoff import ANSWERED, Step
 from services.router.errors import LinkExpired, LinkInvalid
 from tests.support.handoffs import DECIDED_AT
@@ -86,3 +89,59 @@ def test_a_page(step: Step) -> None:
     assert 'method="post"' in page
     assert 'type="checkbox" name="sure" value="yes" required' in page
     assert "default-src 'none'" in headers()["Content-Security-Policy"]
+    style = hashlib.sha256(page.partition("<style>")[2].partition("</style>")[0].encode()).digest()
+    assert f"'sha256-{b64encode(style).decode()}'" in headers()["Content-Security-Policy"]
+
+
+def test_what_was_typed_before() -> None:
+    """Nobody types it again because one field was wrong: text, lines and choice are as they were, as text."""
+    typed = {"note": '\nfirst "line"\n</textarea><b>', "objection": "a < b", "reason": "no_budget", "rep": "<b>"}
+    page = ask(Question(Step.REJECT, rep="", about="Ada", reasons=("other", "no_budget"), wrong="No.", given=typed))
+
+    assert '<option value="no_budget" selected>' in page
+    assert 'value="a &lt; b"' in page
+    assert 'maxlength="5000">\n\nfirst &quot;line&quot;\n&lt;/textarea&gt;&lt;b&gt;</textarea>' in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize("step", SAID)
+def test_a_page_by_keyboard_and_ear(step: Step) -> None:
+    """Every field has its label, what is wrong is announced, and the order of focus is that of the page."""
+    page = ask(Question(step, rep="Rita", about="Ada", reasons=("other",), wrong="No."))
+    fields = re.findall(r'<(?:input type="text"|select|textarea) id="(\w+)" name="(\w+)"', page)
+
+    assert fields
+    assert all(f'<label for="{name}">' in page and name == identity for identity, name in fields)
+    assert '<label class="sure"><input type="checkbox"' in page
+    assert 'class="wrong" role="alert"' in page
+    assert '<html lang="en">' in page
+    assert 'name="viewport" content="width=device-width' in page
+    assert "tabindex" not in page
+    assert "autofocus" not in page
+    assert ":focus-visible{outline" in page
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_contrast(scheme: int) -> None:
+    """Text can be read and borders be seen by most eyes, in daylight and in the dark: 4.5 to 1 and 3 to 1."""
+    page = tell("A page", "x")
+    colours = dict(re.findall(r"--([\w-]+):#([0-9a-f]{3,6})", page.split(":root{")[scheme + 1].split("}")[0]))
+
+    for ink, ground, least in (
+        *(("ink", "card", 4.5), ("soft", "card", 4.5), ("wrong", "card", 4.5), ("on-deed", "deed", 4.5)),
+        *(("line", "card", 3.0), ("deed", "card", 3.0), ("focus", "card", 3.0)),
+    ):
+        assert contrast(colours[ink], colours[ground]) >= least, (ink, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours as WCAG 2 defines it."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    whole = colour if len(colour) == 6 else "".join(digit * 2 for digit in colour)
+    parts = (int(whole[at : at + 2], 16) / 255 for at in (0, 2, 4))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
