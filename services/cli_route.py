@@ -35,6 +35,7 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['changed']} to another rep than then, {result['late']} too late",
         soft_wrap=True,
     )
+    out.print(f"It began with {result['open_before']} that reps had open.")
     table = Table("rep", "got", "then", "most open", "most an hour", "most a day", "late", box=None, pad_edge=False)
     for rep in result["reps"]:
         numbers = ("got", "got_then", "most_open", "most_within_hour", "most_within_day", "late")

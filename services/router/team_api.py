@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from services.router.domain.addresses import Network
-from services.router.domain.route_simulation import simulate_routes
+from services.router.domain.route_simulation import EMPTY, simulate_routes
 from services.router.domain.team import Team
 from services.router.domain.team_diff import team_changes
 from services.router.domain.team_reading import LARGEST_TEXT, read_team
@@ -107,7 +107,8 @@ class TeamRoutes:
         require(self.keys, request, Role.SALES, Role.MARKETING, Role.ADMIN)
         declared, now = await self.declared(request), self.clock()
         past = await self.past.since(now - _read_since(since), limit=limit)
-        simulation = await asyncio.to_thread(simulate_routes, declared, past, until=now)
+        start = await self.past.standing(past[0].arrived_at) if past else EMPTY
+        simulation = await asyncio.to_thread(simulate_routes, declared, past, start=start, until=now)
         return json_response({"since": since, "limit": limit, **msgspec.to_builtins(simulation)})
 
     async def declared(self, request: Request) -> Team:

@@ -1,7 +1,8 @@
 """What a draft of a team would have done with past handoffs: the same decisions, on a clock that runs through the past.
 
 Each handoff comes in when it came in, and fills its rep's capacity for as long as it filled somebody's then; one that
-was never answered stays open. The simulation begins with nothing open, nothing given and no debts.
+was never answered stays open. The simulation begins with what reps had open then and were given in the day before, and
+with no debts; what was in the queue then is left out.
 """
 
 import heapq
@@ -35,6 +36,27 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A handoff that a rep had when the simulation begins. `until` when it filled a capacity; None: it still does."""
+
+    rep: str
+    contact_id: UUID
+    account_id: UUID | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How things stood when the simulation begins: what was open, oldest first, and when reps were given something."""
+
+    held: Sequence[Held] = ()
+    given: Sequence[tuple[str, datetime]] = ()  # within the day before, oldest first
+
+
+EMPTY = Start()
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """Who got a handoff in the simulation, and when; nobody when it still waits at the end."""
 
@@ -62,6 +84,7 @@ class Simulation:
     """What would have come of it."""
 
     handoffs: int
+    open_before: int  # what reps had when it begins
     assigned: int
     waiting: int  # at the end
     waited: int  # at all
@@ -91,6 +114,13 @@ class _Desk:
         names = self.open.keys() | self.given.keys()
         return {rep: Load(self.open[rep], tuple(Given(at, 1) for at in self.given.get(rep, ()))) for rep in names}
 
+    def begin(self, start: Start) -> None:
+        for held in start.held:
+            self.open[held.rep] += 1
+        for rep, at in start.given:
+            self.given[rep].append(at)
+        self.most_open |= self.open
+
     def give(self, rep: str, now: datetime) -> None:
         self.open[rep] += 1
         self.given[rep].append(now)
@@ -103,7 +133,7 @@ class _Desk:
 class _Replay:
     """Runs the clock from one event to the next: arrivals, answers, and instants at which somebody can again."""
 
-    def __init__(self, team: Team, past: Sequence[Past], *, until: datetime) -> None:
+    def __init__(self, team: Team, past: Sequence[Past], *, start: Start, until: datetime) -> None:
         self._team = team
         self._rules = compile_rules(team)
         self._until = until
@@ -115,6 +145,11 @@ class _Replay:
         self._arrivals = {item.id: item for item in past}
         self._events: list[tuple[datetime, str, str]] = [(item.arrived_at, "arrives", str(item.id)) for item in past]
         self._planned: set[datetime] = set()
+        self._desk.begin(start)
+        for held in start.held:
+            self._remember(held.rep, contact_id=held.contact_id, account_id=held.account_id)
+            if held.until is not None:
+                self._events.append((held.until, "answered", held.rep))
         heapq.heapify(self._events)
 
     @property
@@ -172,11 +207,14 @@ class _Replay:
 
     def _give(self, past: Past, rep: str, now: datetime) -> None:
         self._desk.give(rep, now)
-        self._of_contact[past.contact.id] = rep
-        if past.contact.account_id:
-            self._of_account[past.contact.account_id] = rep
+        self._remember(rep, contact_id=past.contact.id, account_id=past.contact.account_id)
         if past.busy is not None:
             heapq.heappush(self._events, (now + past.busy, "answered", rep))
+
+    def _remember(self, rep: str, *, contact_id: UUID, account_id: UUID | None) -> None:
+        self._of_contact[contact_id] = rep
+        if account_id:
+            self._of_account[account_id] = rep
 
     def _plan(self, at: datetime | None) -> None:
         if at is not None and at not in self._planned:
@@ -184,9 +222,9 @@ class _Replay:
             heapq.heappush(self._events, (at, "opens", ""))
 
 
-def simulate_routes(team: Team, past: Sequence[Past], *, until: datetime) -> Simulation:
-    """Route the past handoffs by the team; the clock stops at `until`."""
-    replay = _Replay(team, past, until=until)
+def simulate_routes(team: Team, past: Sequence[Past], *, start: Start = EMPTY, until: datetime) -> Simulation:
+    """Route the past handoffs by the team, from how things stood at the start; the clock stops at `until`."""
+    replay = _Replay(team, past, start=start, until=until)
     placed = list(replay.run())
     assigned = [item for item in placed if item.at is not None]
     changed = [item for item in assigned if item.decision.rep != item.past.rep]
@@ -194,6 +232,7 @@ def simulate_routes(team: Team, past: Sequence[Past], *, until: datetime) -> Sim
     waits = [(item.at or until) - item.past.arrived_at for item in placed]
     return Simulation(
         handoffs=len(past),
+        open_before=len(start.held),
         assigned=len(assigned),
         waiting=len(placed) - len(assigned),
         waited=sum(wait > timedelta() for wait in waits),

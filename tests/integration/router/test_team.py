@@ -1,15 +1,18 @@
 """Setting the team over HTTP, and the schema that keeps it."""
 
 import json
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from services.router.store import tables
+from services.router.store.past import PastStore
 from tests.integration.router.conftest import StartRouter
-from tests.integration.router.running import RunningRouter
+from tests.integration.router.running import POOLS, REPS, RunningRouter
 from tests.support.handoffs import make_handoff
 from tests.support.receiver import Receiver, answers, open_receiver
 
@@ -171,3 +174,41 @@ async def test_readiness(router: RunningRouter) -> None:
     described = (await router.http.get("/openapi.json")).json()
     assert "/v1/handoffs/{handoff_id}/accept" in described["paths"]
     assert described["paths"]["/v1/handoffs/{handoff_id}/reject"]["post"]["requestBody"]["required"] is True
+
+
+async def test_a_draft_from_how_things_stood(start_router: StartRouter, receiver: Receiver) -> None:
+    """What reps had open when the window begins fills their desks, also if it was answered since."""
+    async with start_router() as router:
+        endpoints = [{"name": "crm", "url": receiver.url}]
+        await router.set_team(endpoints=endpoints)
+        answered_before, answered_since, open_still = [await given_to(router) for _ in range(3)]
+        await router.call("POST", f"/v1/handoffs/{answered_before}/reject", json={"reason": "other"})
+        router.clock.ahead += timedelta(minutes=5)
+        between = router.clock()
+        router.clock.ahead += timedelta(minutes=5)
+        inside = await given_to(router)
+        await router.call("POST", f"/v1/handoffs/{answered_since}/reject", json={"reason": "other"})
+        await router.call("POST", f"/v1/handoffs/{open_still}/objection", json={"objection": "price"})
+        start = await PastStore(router.platform.engine).standing(between)
+        body = json.dumps({"reps": REPS, "pools": POOLS, "endpoints": endpoints}).encode()
+        simulated = await router.call("POST", "/v1/team/simulate?since=8m", role="sales", content=body)
+        everything = await router.call("POST", "/v1/team/simulate?since=1h", role="sales", content=body)
+        histories = [
+            (await router.call("GET", f"/v1/handoffs/{name}"))["history"] for name in (answered_since, open_still)
+        ]
+
+    answered, still = start.held
+    assert (answered.until is None, still.until) == (False, None)
+    assert [answered.rep, still.rep] == [history[1]["rep"] for history in histories]
+    assert len(start.given) == 3
+    assert (simulated["handoffs"], simulated["open_before"]) == (1, 2)
+    assert (everything["handoffs"], everything["open_before"]) == (4, 0)
+    assert inside not in {answered_before, answered_since, open_still}
+
+
+async def given_to(router: RunningRouter) -> UUID:
+    """Hand one over, and return its id once somebody has it."""
+    handoff = make_handoff()
+    await router.hand_over(handoff)
+    await router.wait_for_state(handoff.id, "assigned")
+    return handoff.id

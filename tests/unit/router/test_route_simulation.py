@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router.domain.route_simulation import Past, simulate_routes
+from services.router.domain.route_simulation import Held, Past, Start, simulate_routes
 from services.router.domain.team import Hold, Member, Owner, Pool, Rep, Rule, Team, Unavailable
 from shared.agreement.model import Condition
 from shared.events.handoff import Respond
@@ -88,6 +88,44 @@ def test_the_clock_stops(until: Any) -> None:
 
     assert (result.handoffs, result.assigned) == (1, 0)
     assert simulate_routes(team(), [], until=until).assigned == 0
+
+
+def test_what_was_open_before() -> None:
+    """It fills its rep's capacity until it was answered then, and those of others leave their reps free."""
+    before = [
+        Held("Ada", UUID(int=900), None, DECIDED_AT + timedelta(minutes=30)),
+        Held("Ada", UUID(int=901), None, None),
+        Held("Cy, who left", UUID(int=902), None, DECIDED_AT + timedelta(days=1)),
+    ]
+    items = [past(number, after=timedelta(minutes=number)) for number in range(3)]
+    result = simulate_routes(team(capacity=2), items, start=Start(held=before), until=END)
+    empty = simulate_routes(team(capacity=2), items, until=END)
+
+    assert [(rep.rep, rep.got, rep.most_open) for rep in result.reps] == [("Ada", 1, 2), ("Bo", 2, 2)]
+    assert (result.open_before, result.longest_wait_seconds) == (3, 28 * 60.0)
+    assert [(rep.rep, rep.got) for rep in empty.reps] == [("Ada", 2), ("Bo", 1)]
+
+
+def test_what_was_given_before() -> None:
+    """Caps look back over the start."""
+    given = [("Ada", DECIDED_AT - timedelta(minutes=59)), ("Ada", DECIDED_AT - timedelta(minutes=20))]
+    result = simulate_routes(
+        team(names=("Ada",), per_hour=2), [past(0, after=timedelta(seconds=1))], start=Start(given=given), until=END
+    )
+
+    assert (result.assigned, result.waited) == (1, 1)
+    assert timedelta(seconds=55) <= timedelta(seconds=result.longest_wait_seconds) <= timedelta(minutes=2)
+
+
+def test_who_owned_it_before() -> None:
+    """Rules about owners know who had the contact or the account when it begins."""
+    contact = past(0, after=timedelta()).contact
+    held = [Held("Bo", UUID(int=900), contact.account_id, None)]
+    rules = (Rule(owner=Owner.ACCOUNT, unavailable=Unavailable.NEXT),)
+    result = simulate_routes(team(*rules), [past(0, after=timedelta())], start=Start(held=held), until=END)
+
+    assert result.rules == {"1": 1}
+    assert [(rep.rep, rep.got) for rep in result.reps] == [("Ada", 0), ("Bo", 1)]
 
 
 @given(
