@@ -93,10 +93,15 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         metrics=platform.metrics,
         clock=platform.clock,
     )
-    keeping = keeping_worker(platform, keeping=Keeping(rejections, positions), positions=positions)
+    erasures = ErasureStore()
+    keeping = keeping_worker(
+        platform,
+        keeping=Keeping(rejections, positions, erasures=erasures, metrics=platform.metrics),
+        positions=positions,
+    )
     erasing = erasures_worker(
         platform,
-        erasing=Erasing(log=platform.log, erasures=ErasureStore(), positions=positions, metrics=platform.metrics),
+        erasing=Erasing(log=platform.log, erasures=erasures, positions=positions, metrics=platform.metrics),
         positions=positions,
     )
     schema = _Schema(platform.engine)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, delete, select, text
@@ -20,6 +21,11 @@ from shared.ids import ContactId, derived_id
 _LOCK_SPACE = derived_id("ingest", "erasure").int & 0x7FFF_FFFF_FFFF_FFFF
 _SHARE = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK_SPACE})")
 _EXCLUDE = text(f"SELECT pg_advisory_xact_lock({_LOCK_SPACE})")
+
+# The same for whoever keeps rejections. It is another lock since an erasure may look through many of them for long.
+_REJECTIONS_LOCK = derived_id("ingest", "erasure", "rejections").int & 0x7FFF_FFFF_FFFF_FFFF
+_SHARE_REJECTIONS = text(f"SELECT pg_advisory_xact_lock_shared({_REJECTIONS_LOCK})")
+_EXCLUDE_REJECTIONS = text(f"SELECT pg_advisory_xact_lock({_REJECTIONS_LOCK})")
 
 _ANY = text("SELECT EXISTS (SELECT FROM ingest.erased)")
 _MET = text(
@@ -54,20 +60,27 @@ _FORGET_EVIDENCE = tuple(
 _FORGET_REJECTIONS = text(
     """
     WITH page AS (
-        SELECT id, lower(concat_ws(' ', message, encode(headers, 'escape'), encode("before", 'escape'),
-                                   encode(original, 'escape'), encode("after", 'escape'))) AS said
+        SELECT id, topic, lower(concat_ws(' ', message, encode(headers, 'escape'), encode("before", 'escape'),
+                                          encode(original, 'escape'), encode("after", 'escape'))) AS said
         FROM ingest.rejection WHERE id > :after ORDER BY id LIMIT :limit
     ), gone AS (
         DELETE FROM ingest.rejection USING page
-        WHERE rejection.id = page.id AND EXISTS (
+        WHERE rejection.id = page.id AND (EXISTS (
             SELECT FROM unnest(:names) AS name
             WHERE position(lower(encode(convert_to(name, 'UTF8'), 'escape')) IN page.said) > 0
-        )
+        ) OR page.topic <> 'contacts' AND EXISTS (
+            SELECT FROM unnest(:contacts) AS contact WHERE position(contact::text IN page.said) > 0
+        ))
     )
     SELECT id FROM page ORDER BY id DESC LIMIT 1
     """
-).bindparams(bindparam("after", type_=postgresql.UUID(as_uuid=True)), bindparam("names", type_=ARRAY(Text)))
+).bindparams(
+    bindparam("after", type_=postgresql.UUID(as_uuid=True)),
+    bindparam("names", type_=ARRAY(Text)),
+    bindparam("contacts", type_=ARRAY(postgresql.UUID(as_uuid=True))),
+)
 _REJECTIONS_AT_ONCE = 1000
+_MET_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +107,51 @@ class ErasureStore:
         """Keep erasures out until the transaction ends; what they did before is seen by the statements after this."""
         await connection.execute(_SHARE)
 
+    async def share_rejections(self, connection: AsyncConnection) -> None:
+        """Keep erasures from looking through the rejections until the transaction ends, as `share` does for aliases."""
+        await connection.execute(_SHARE_REJECTIONS)
+
+    async def any(self, connection: AsyncConnection) -> bool:
+        """Tell whether anybody was ever erased."""
+        return bool(await connection.scalar(_ANY))
+
     async def met(
         self, connection: AsyncConnection, aliases: Collection[Alias], contacts: Collection[ContactId]
     ) -> Met:
         """Return those that were erased. Ask after `share`."""
-        if not await connection.scalar(_ANY):
+        if not await self.any(connection):
             return NOBODY
         pepper = await self._read_pepper(connection)
         by_hash = {alias_hash(pepper, alias): alias for alias in aliases}
-        rows = (await connection.execute(_MET, {"hashes": list(by_hash), "contacts": list(contacts)})).all()
-        return Met(
-            frozenset(by_hash[bytes(row.hash)] for row in rows if row.hash is not None),
-            frozenset(ContactId(row.contact_id) for row in rows if row.contact_id is not None),
-        )
+        hashes, ids = list(by_hash), list(contacts)
+        met_hashes: set[bytes] = set()
+        met_contacts: set[ContactId] = set()
+        for first in range(0, max(len(hashes), len(ids)), _MET_AT_ONCE):
+            part = slice(first, first + _MET_AT_ONCE)
+            for row in await connection.execute(_MET, {"hashes": hashes[part], "contacts": ids[part]}):
+                if row.hash is not None:
+                    met_hashes.add(bytes(row.hash))
+                else:
+                    met_contacts.add(ContactId(row.contact_id))
+        return Met(frozenset(by_hash[each] for each in met_hashes), frozenset(met_contacts))
 
     async def forget_rejections(self, connection: AsyncConnection, contacts: Sequence[UUID]) -> None:
         """Remove what was set aside and names one of the contacts, before their aliases are forgotten.
 
-        An address counts wherever it stands, an id only as a whole JSON text: a short one is part of many words.
+        An address counts wherever it stands, an id only as a whole JSON text: a short one is part of many words. What
+        is kept from now on meets the hashes.
         """
+        await connection.execute(_EXCLUDE_REJECTIONS)
         alias = tables.alias.c
         named = await connection.execute(select(alias.kind, alias.value).where(alias.contact_id.in_(contacts)))
-        names = [row.value if row.kind == "email" else f'"{row.value}"' for row in named]
-        after: UUID | None = UUID(int=0) if names else None
+        names: list[str] = []
+        for row in named:
+            names += [row.value, quote(row.value, safe="")] if row.kind == "email" else [f'"{row.value}"']
+        after: UUID | None = UUID(int=0)
         while after is not None:
             after = await connection.scalar(
-                _FORGET_REJECTIONS, {"after": after, "names": names, "limit": _REJECTIONS_AT_ONCE}
+                _FORGET_REJECTIONS,
+                {"after": after, "names": names, "contacts": list(contacts), "limit": _REJECTIONS_AT_ONCE},
             )
 
     async def erase(self, connection: AsyncConnection, erased: ContactErased) -> int:

@@ -14,6 +14,7 @@ from shared.ids import contact_id
 from shared.log.records import Record
 from tests.integration.ingest.identities import aliases_on
 from tests.integration.ingest.installed import SALES_KEY, Ingest
+from tests.integration.ingest.test_rejected import keep
 from tests.support.full_scan import rows_that_hold
 from tests.support.waiting import until
 
@@ -158,6 +159,37 @@ async def test_what_was_set_aside(ingest: Ingest) -> None:
 
     assert await rows_that_hold(ingest.engine, ["ingest"], [], tables=["rejection"]) == ["ingest.rejection: "]
     assert await rows_that_hold(ingest.engine, ["ingest"], ["user-adam"]) == ["ingest.rejection: user-adam"]
+
+
+async def test_what_is_set_aside_afterwards(ingest: Ingest) -> None:
+    """A rejection that names the person is dropped and counted, by whichever name; those of others are kept."""
+    await given_ada(ingest)
+    await ingest.erase(ADA)
+    unusable = [
+        {"type": "nothing", "userId": "user-ada"},
+        {"type": "nothing", "properties": {"to": "Ada <ADA@acme.example>"}},
+        {"type": "nothing", "properties": {"contact": str(ADA)}},
+        {"type": "nothing", "userId": "user-adam"},
+    ]
+    await ingest.post("/v1/batch", {"batch": unusable})
+    await ingest.understand()
+    await keep(ingest)
+
+    assert await rows_that_hold(ingest.engine, ["ingest"], [], tables=["rejection"]) == ["ingest.rejection: "]
+    assert await rows_that_hold(ingest.engine, ["ingest"], ["user-adam"]) == ["ingest.rejection: user-adam"]
+    assert ingest.metrics.registry.get_sample_value("tandem_erased_dropped_total", {"service": "ingest"}) == 3
+
+
+async def test_rejections_beside_erasures(two_ingests: tuple[Ingest, Ingest]) -> None:
+    """Whoever comes first, what names the erased person is not kept."""
+    one, two = two_ingests
+    for turn in range(6):
+        page = {"type": "page", "anonymousId": f"browser-{turn}", "messageId": f"{turn}"}
+        await one.post("/v1/batch", {"batch": [page, {"type": "nothing", "anonymousId": f"browser-{turn}"}]})
+        await one.understand()
+        await asyncio.gather(keep(one), two.erase(contact_id("anonymous", f"browser-{turn}")))
+
+    assert await rows_that_hold(one.engine, ["ingest"], ["browser-"]) == []
 
 
 async def test_the_names_of_a_contact(ingest: Ingest) -> None:
