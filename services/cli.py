@@ -220,7 +220,13 @@ def _serve(kind: type[Any], open_service: Any, *, name: str) -> None:
                 open_platform(settings, name=f"tandem-{name}") as platform,
                 open_service(settings, platform) as service,
             ):
-                await run([service], sock=sock, metrics=platform.metrics, drain_timeout=settings.drain_timeout)
+                await run(
+                    [service],
+                    sock=sock,
+                    metrics=platform.metrics,
+                    drain_timeout=settings.drain_timeout,
+                    bounds=settings.bounds(),
+                )
 
     call(serve)
 

@@ -89,6 +89,7 @@ async def run_standalone(
                 sock=sock,
                 metrics=standalone.platform.metrics,
                 drain_timeout=settings.drain_timeout,
+                bounds=settings.bounds(),
                 stopping=stopping,
                 on_ready=on_ready,
             )

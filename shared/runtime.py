@@ -20,9 +20,13 @@ import uvicorn
 
 from shared.explained import ExplainedError
 from shared.http.app import create_app
-from shared.http.patience import PatientProtocol
+from shared.http.bounds import Bounds
+from shared.http.patience import PatientConfig
 from shared.service import Service
 from shared.telemetry.metrics import Metrics
+
+DEFAULT_BOUNDS = Bounds()
+_UNTAKEN_MILLISECONDS = 60_000
 
 
 class WorkerFailed(ExplainedError):
@@ -42,6 +46,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # of each connection: a client that does not take its answer is let go
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MILLISECONDS)
     sock.bind((host, port))
     return sock
 
@@ -52,6 +58,7 @@ async def run(
     sock: socket.socket,
     metrics: Metrics,
     drain_timeout: timedelta,
+    bounds: Bounds = DEFAULT_BOUNDS,
     stopping: asyncio.Event | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -63,16 +70,14 @@ async def run(
     logger = structlog.get_logger()
     _calm_collector()
     app = create_app(services, metrics=metrics, draining=stopping.is_set)
-    config = uvicorn.Config(
+    borne = bounds.within_open_files()
+    if borne != bounds:
+        logger.warning("connections.fewer", wanted=bounds.connections, borne=borne.connections, reason="open files")
+    config = PatientConfig(
         app,
-        http=PatientProtocol,
-        access_log=False,
-        log_config=None,
-        lifespan="off",
-        timeout_keep_alive=75,
+        bounds=borne,
+        metrics=metrics,
         timeout_graceful_shutdown=max(1, int(drain_timeout.total_seconds())),
-        h11_max_incomplete_event_size=65536,
-        server_header=False,
     )
     server = HttpServer(config)
     loop = asyncio.get_running_loop()

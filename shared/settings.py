@@ -14,9 +14,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.durations import parse_duration
 from shared.explained import ExplainedError
+from shared.http.bounds import Bounds
 from shared.log.kafka_security import KafkaSecurity, KafkaSecurityError, SaslMechanism, SecurityProtocol
 
 PREFIX = "TANDEM_"
+_TO_SAY_SO = timedelta(seconds=2)  # for a route that waits no longer for a body
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -79,6 +81,33 @@ class SharedSettings(BaseSettings):
     drain_timeout: Duration = Field(
         default=timedelta(seconds=20), description="Time to finish work in hand after SIGTERM before giving it up."
     )
+    max_connections: int = Field(
+        default=1_000,
+        ge=16,
+        le=100_000,
+        description="Connections held at once; then those that wait for nothing make room, or requests are refused.",
+    )
+    listen_backlog: int = Field(
+        default=2_048, ge=1, le=65_535, description="Connections that the kernel keeps until they are accepted."
+    )
+    keep_alive: Duration = Field(
+        default=timedelta(seconds=75),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+        description="How long a connection may wait for its next request; longer than that of a proxy in front.",
+    )
+    head_timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=2),
+        description="Time in which the headers of a request must have come.",
+    )
+    body_timeout: Duration = Field(
+        default=timedelta(seconds=15),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=10),
+        description="Time in which a request's body must have come.",
+    )
     append_timeout: Duration = Field(
         default=timedelta(seconds=5), description="Time in which the log must acknowledge an append."
     )
@@ -102,6 +131,16 @@ class SharedSettings(BaseSettings):
         except KafkaSecurityError as error:
             raise ValueError(str(error)) from None
         return self
+
+    def bounds(self) -> Bounds:
+        """Return what the server bears of its clients."""
+        return Bounds(
+            connections=self.max_connections,
+            backlog=self.listen_backlog,
+            keep_alive=self.keep_alive,
+            head=self.head_timeout,
+            body=self.body_timeout + _TO_SAY_SO,
+        )
 
     def kafka_security(self) -> KafkaSecurity:
         """Return how to talk to the brokers. Raises KafkaSecurityError."""

@@ -84,12 +84,6 @@ class IngestSettings(SharedSettings):
     max_bytes_in_flight: int = Field(
         default=64 << 20, ge=4 << 20, description="Bytes of bodies held at once; more are refused."
     )
-    body_timeout: Duration = Field(
-        default=timedelta(seconds=15),
-        ge=timedelta(milliseconds=100),
-        le=timedelta(minutes=10),
-        description="Time in which a request's body must have come.",
-    )
     max_event_bytes: int = Field(
         default=65_536,
         ge=1_000,
