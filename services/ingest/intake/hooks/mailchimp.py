@@ -38,7 +38,7 @@ def _event(form: Fields, body: bytes, reading: Reading) -> Event:
         "names": names_of(email=first(data.get("email"), data.get("new_email"), below(data, "merges").get("EMAIL"))),
         "traits": all_traits(merges),
     }
-    properties = {"list_id": data.get("list_id"), "reason": data.get("reason"), "campaign_id": data.get("campaign_id")}
+    properties = {key: data.get(key) for key in ("list_id", "reason", "action", "campaign_id")}
     match kind:
         case "subscribe":
             return reading.track(mail.RESUBSCRIBED, properties=properties, **about)

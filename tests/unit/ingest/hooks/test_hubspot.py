@@ -9,6 +9,7 @@ from services.ingest.domain.identifiers import Names
 from services.ingest.domain.rejection import Reason
 from services.ingest.intake.hooks.hubspot import WINDOW
 from services.ingest.intake.hooks.providers import Provider
+from services.ingest.intake.hooks.signature import hmac_base64
 from shared.events.touch import TouchType
 from tests.unit.ingest.hooks.hooking import event_in, instant, reason_in, refused, verify
 
@@ -27,6 +28,16 @@ def test_the_published_vector() -> None:
     """It verifies within five minutes, also while the secret is being replaced."""
     verify(Provider.HUBSPOT, BODY, SIGNED, SECRET, at=SENT, url=URL)
     verify(Provider.HUBSPOT, BODY, SIGNED, "new", SECRET, at=SENT + WINDOW, url=URL)
+
+
+@pytest.mark.parametrize("signed", ["?key=a:b,c@d", "?key=a%3Ab%2cc%40d"])
+def test_an_address_with_encoded_characters(signed: str) -> None:
+    """HubSpot's documentation signs it decoded, its libraries as it is: both verify, another address does not."""
+    given = hmac_base64(SECRET, b"POST", (URL + signed).encode(), BODY, b"15000000").decode()
+    headers = {**SIGNED, "X-HubSpot-Signature-v3": given}
+
+    verify(Provider.HUBSPOT, BODY, headers, SECRET, at=SENT, url=URL + "?key=a%3Ab%2cc%40d")
+    assert "does not match" in refused(Provider.HUBSPOT, BODY, headers, SECRET, at=SENT, url=URL + "?key=a%20b")
 
 
 def test_what_is_not_proven() -> None:
