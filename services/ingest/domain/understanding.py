@@ -53,7 +53,7 @@ def touch_of(event: Event, origin: Origin, person: Person, *, sign: Sign | None 
         account_domain=(account_traits and stated_domain(account_traits)) or email_domain(event.names.email),
         account_traits=account_traits,
         suspect=sign or "",
-        opted_out=_opted_out(event),
+        opted_out=opted_out(event),
     )
 
 
@@ -91,7 +91,7 @@ def _campaign(event: Event, source: str, url: str) -> Campaign | None:
     return None
 
 
-def _opted_out(event: Event) -> bool | None:
+def opted_out(event: Event) -> bool | None:
     """Tell whether the contact asked to be left alone; only an event of its own takes that back.
 
     A trait that says "not unsubscribed" may be old news from a list that was never told.

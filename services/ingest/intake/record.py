@@ -6,13 +6,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from services.ingest.domain.consent import consents
+from services.ingest.domain.consent import bare_opt_out, consents
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.instants import read_instant
 from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.domain.source import clean_source
 from services.ingest.intake import cloudevents, posthog, segment, snowplow
 from services.ingest.intake.fields import TYPES, Limits
+from services.ingest.intake.hooks.mapping import Expression, MappingError, compile_consent
 from services.ingest.intake.hooks.providers import HOOKS, Provider
 from services.ingest.intake.hooks.reading import Reading
 from services.ingest.intake.payload import check_size, repaired
@@ -155,17 +156,24 @@ def read_record(
     items = _read_items(value, headers, origin, limits, mapping_of)
     if not origin.requires_consent:
         return items
-    return [_with_consent(item, number, origin.requires_consent) for number, item in enumerate(items)]
+    purpose = origin.requires_consent
+    if headers.get(INTAKE_HEADER, "").startswith(HOOK_PREFIX):
+        advice = "Say in the mapping of its source, as `consent`, where its webhooks carry the consent."
+    else:
+        advice = f"Send events of this source with `context.consent.categoryPreferences.{purpose}`: true."
+    return [_with_consent(item, number, purpose, advice) for number, item in enumerate(items)]
 
 
-def _with_consent(item: Event | Rejection, number: int, purpose: str) -> Event | Rejection:
-    """Let an event with consent pass; of anything else no bytes are kept, since nothing shows that they may be."""
+def _with_consent(item: Event | Rejection, number: int, purpose: str, advice: str) -> Event | Rejection:
+    """Let an event with consent pass, and the wish to be left alone, which needs none.
+
+    Of anything else no bytes are kept, since nothing shows that they may be.
+    """
     if isinstance(item, Rejection):
         return Rejection(item.reason, f"{item.reason.meaning} {UNKEPT}", b"", item.item)
     if consents(item, purpose):
         return item
-    message = f"Send events of this source with `context.consent.categoryPreferences.{purpose}`: true."
-    return Rejection(Reason.NO_CONSENT, f"{message} {UNKEPT}", b"", number)
+    return bare_opt_out(item) or Rejection(Reason.NO_CONSENT, f"{advice} {UNKEPT}", b"", number)
 
 
 def _read_items(
@@ -181,15 +189,24 @@ def _read_items(
         intake = _intake_of(body, headers)
         if not intake.startswith(HOOK_PREFIX):
             return _read_protocol(intake, body, headers, origin, limits)
+        is_generic = intake is Intake.HOOK_GENERIC
         reading = Reading(
             origin=origin,
             limits=limits,
             content_type=headers.get("content-type", ""),
-            mapping=mapping_of(origin.source) if intake is Intake.HOOK_GENERIC else "",
+            mapping=mapping_of(origin.source) if is_generic else "",
+            consent=_consent(mapping_of(origin.source)) if origin.requires_consent and not is_generic else None,
         )
         return HOOKS[Provider(intake.removeprefix(HOOK_PREFIX))].read(body, reading)
     except Refused as refused:
         return [Rejection(refused.reason, refused.message, value)]
+
+
+def _consent(mapping: str) -> Expression | None:
+    try:
+        return compile_consent(mapping)
+    except MappingError as error:
+        raise Refused(Reason.NOT_MAPPED, f"The mapping of its source is wrong. {error.problems[0]}") from None
 
 
 def _read_protocol(

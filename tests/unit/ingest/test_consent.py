@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.ingest.domain.event import Event
 from services.ingest.domain.rejection import Reason, Rejection
+from services.ingest.domain.understanding import opted_out
 from services.ingest.intake.record import origin_of
 from services.ingest.packing import pack_rejection
 from shared.events.rejected import decode_rejected
@@ -83,6 +84,24 @@ def test_a_neighbour_that_is_not_understood() -> None:
     assert isinstance(nameless, Rejection)
     assert (nameless.reason, nameless.original) == (Reason.NO_IDENTIFIER, b"")
     assert isinstance(good, Event)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "Unsubscribed", "properties": {"note": "secret"}},
+        {"type": "identify", "traits": {"do_not_contact": True, "note": "secret"}},
+        {"event": "Email Marked as Spam", **_in_category(False)},
+    ],
+)
+def test_an_opt_out(event: dict[str, Any]) -> None:
+    """It needs no consent, and nothing of it goes on but whose wish it is."""
+    (one,) = _of(event)
+
+    assert isinstance(one, Event)
+    assert one.names.user == "u"
+    assert "secret" not in str(one)
+    assert opted_out(one)
 
 
 def test_headers_of_what_is_rejected() -> None:

@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from jmespath.exceptions import JMESPathError
 
 from services.ingest.domain.event import Event, Origin
 from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.domain.scalars import scalar_text
 from services.ingest.intake.fields import TYPES, Limits
 from services.ingest.intake.hooks.form_body import tree_of
-from services.ingest.intake.hooks.mapping import EventMapping, Expression, MappingError, compile_mapping
+from services.ingest.intake.hooks.mapping import (
+    EventMapping,
+    Expression,
+    MappingError,
+    compile_mapping,
+    consent_found,
+    search,
+)
 from services.ingest.intake.hooks.reading import Fields, Item, Reading, digest, names_of
 from services.ingest.intake.payload import check, decode, repaired
 from shared.events.touch import TouchType
@@ -30,7 +36,7 @@ def read(body: bytes, reading: Reading) -> list[Item]:
     """
     mapping = _mapping(reading.mapping)
     document = _document(body, reading.content_type)
-    found = _found("events", mapping.events, document, document) if mapping.events else document
+    found = search("events", mapping.events, document, document) if mapping.events else document
     candidates = found if isinstance(found, list) else [found]
     items: list[Item] = []
     refusals: list[tuple[int, Refused]] = []
@@ -81,7 +87,7 @@ def _document(body: bytes, content_type: str) -> Any:
 
 
 def _event(event: Any, body: Any, mapping: EventMapping, reading: Reading) -> Event:
-    texts = {key: _found(key, expression, event, body) for key, expression in mapping.texts.items()}
+    texts = {key: search(key, expression, event, body) for key, expression in mapping.texts.items()}
     for key in ("type", "name"):
         if not scalar_text(texts.get(key)).strip():
             texts[key] = mapping.constants.get(key)
@@ -100,6 +106,7 @@ def _event(event: Any, body: Any, mapping: EventMapping, reading: Reading) -> Ev
         properties=_object("properties", mapping, event, body),
         traits=_object("traits", mapping, event, body),
         user_agent=texts.get("user_agent"),
+        consent=consent_found(mapping.consent, event, body) if mapping.consent else None,
     )
 
 
@@ -118,19 +125,10 @@ def _object(key: str, mapping: EventMapping, event: Any, body: Any) -> Fields:
         case None:
             return constant
         case Expression() as expression:
-            found = _found(key, expression, event, body)
+            found = search(key, expression, event, body)
             if not isinstance(found, dict | None):
                 raise Refused(Reason.NOT_MAPPED, f"The mapping's `{key}` finds something else than an object.")
             return {**constant, **(found or {})}
         case Mapping() as table:
-            found = {name: _found(f"{key}.{name}", expression, event, body) for name, expression in table.items()}
+            found = {name: search(f"{key}.{name}", expression, event, body) for name, expression in table.items()}
             return {**constant, **{name: value for name, value in found.items() if value is not None}}
-
-
-def _found(place: str, expression: Expression, event: Any, body: Any) -> Any:
-    try:
-        return expression.search(event, body)
-    except (JMESPathError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise Refused(
-            Reason.NOT_MAPPED, f"The mapping's `{place}` fails on it: {' '.join(str(error).split())[:300]}"
-        ) from None

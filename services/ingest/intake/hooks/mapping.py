@@ -5,10 +5,14 @@
     timestamp: created_at                    # ISO 8601, or seconds or milliseconds since 1970
     email: person.email
     properties: {form: form_name, from: $.account.name}
+    consent: person.agreed == 'yes'
     constants: {type: track, name: Form Submitted}
 
 An expression sees one event; after `$.` it sees the whole body. A constant is what it says, and counts where the
 expression of the same name finds nothing.
+
+Other providers than `generic` need no mapping; theirs may have the key `consent` alone, whose expression sees the event
+as it was understood: `{name, properties, traits}`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +26,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 
+from services.ingest.domain.rejection import Reason, Refused
 from services.ingest.intake.fields import TYPES
 
 MAX_CHARACTERS = 20_000
@@ -30,7 +35,8 @@ TEXTS = ("type", "name", "message_id", "timestamp", "user_id", "email", "anonymo
 OBJECTS = ("properties", "traits")
 CONSTANTS = ("type", "name", "properties", "traits")
 _NAMES = ("user_id", "email", "anonymous_id")
-_KEYS = ("events", *TEXTS, *OBJECTS, "constants")
+CONSENT = "consent"
+_KEYS = ("events", *TEXTS, *OBJECTS, CONSENT, "constants")
 _WHOLE_BODY = "$."
 
 
@@ -60,12 +66,58 @@ class EventMapping(msgspec.Struct, frozen=True, kw_only=True):
     events: Expression | None = None
     texts: Mapping[str, Expression] = {}
     objects: Mapping[str, Expression | Mapping[str, Expression]] = {}
+    consent: Expression | None = None
     constants: Mapping[str, Any] = {}
 
 
 @lru_cache(maxsize=1_000)
 def compile_mapping(text: str) -> EventMapping:
     """Read a mapping in YAML or JSON. Raises MappingError with everything that is wrong with it."""
+    document = _document(text)
+    compiling = _Compiling()
+    mapping = compiling.mapping(document)
+    if compiling.problems:
+        raise MappingError(compiling.problems)
+    return mapping
+
+
+@lru_cache(maxsize=1_000)
+def compile_consent(text: str) -> Expression | None:
+    """Return what finds the consent by the mapping of a provider that needs no other; None where it says nothing.
+
+    Raises MappingError.
+    """
+    if not text.strip():
+        return None
+    document = _document(text)
+    if document.keys() != {CONSENT}:
+        return compile_mapping(text).consent
+    compiling = _Compiling()
+    expression = compiling.expression(CONSENT, document[CONSENT])
+    if compiling.problems:
+        raise MappingError(compiling.problems)
+    return expression
+
+
+def search(place: str, expression: Expression, event: Any, body: Any) -> Any:
+    """Return what the expression at a place of the mapping finds. Raises Refused."""
+    try:
+        return expression.search(event, body)
+    except (JMESPathError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise Refused(
+            Reason.NOT_MAPPED, f"The mapping's `{place}` fails on it: {' '.join(str(error).split())[:300]}"
+        ) from None
+
+
+def consent_found(expression: Expression, event: Any, body: Any) -> Any:
+    """Return what the expression finds; one that fails on an event finds none, and an opt-out has to be heard."""
+    try:
+        return search(CONSENT, expression, event, body)
+    except Refused:
+        return None
+
+
+def _document(text: str) -> dict[Any, Any]:
     if len(text) > MAX_CHARACTERS:
         raise MappingError([f"The mapping is longer than {MAX_CHARACTERS} characters."])
     try:
@@ -74,11 +126,7 @@ def compile_mapping(text: str) -> EventMapping:
         raise MappingError([f"The mapping is neither YAML nor JSON: {error}"]) from None
     if not isinstance(document, dict) or not document:
         raise MappingError([f"Write the mapping as an object with some of the keys {', '.join(_KEYS)}."])
-    compiling = _Compiling()
-    mapping = compiling.mapping(document)
-    if compiling.problems:
-        raise MappingError(compiling.problems)
-    return mapping
+    return document
 
 
 class _Compiling:
@@ -98,19 +146,21 @@ class _Compiling:
         if kinds and "name" not in document and "name" not in constants:
             self.problems.append("Give track calls a name: map `name`, or set it in `constants`.")
         return EventMapping(
-            events=self._expression("events", document["events"]) if "events" in document else None,
+            events=self.expression("events", document["events"]) if "events" in document else None,
             texts=self._table("", {key: document[key] for key in TEXTS if key in document}),
             objects={key: self._object(key, document[key]) for key in OBJECTS if key in document},
+            consent=self.expression(CONSENT, document[CONSENT]) if CONSENT in document else None,
             constants=constants,
         )
 
     def _object(self, key: str, value: Any) -> Expression | Mapping[str, Expression]:
-        return self._table(f"{key}.", value) if isinstance(value, dict) else self._expression(key, value)
+        return self._table(f"{key}.", value) if isinstance(value, dict) else self.expression(key, value)
 
     def _table(self, place: str, table: dict[Any, Any]) -> Mapping[str, Expression]:
-        return {str(name): self._expression(f"{place}{name}", value) for name, value in table.items()}
+        return {str(name): self.expression(f"{place}{name}", value) for name, value in table.items()}
 
-    def _expression(self, place: str, value: Any) -> Expression:
+    def expression(self, place: str, value: Any) -> Expression:
+        """Compile an expression; what is wrong with it is among the problems."""
         if not isinstance(value, str) or not value.strip():
             self.problems.append(f"`{place}` is not an expression; write a text such as contact.email.")
             return _NOTHING

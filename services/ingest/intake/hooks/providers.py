@@ -20,7 +20,7 @@ from services.ingest.intake.hooks import (
     sendgrid,
     typeform,
 )
-from services.ingest.intake.hooks.mapping import MappingError, compile_mapping
+from services.ingest.intake.hooks.mapping import MappingError, compile_consent, compile_mapping
 from services.ingest.intake.hooks.reading import Item, Reading
 from services.ingest.intake.hooks.signature import HookRequest
 
@@ -91,7 +91,10 @@ def problems_of(source: Source) -> list[str]:
         problems.append("A source of the provider generic needs a mapping.")
     if source.mapping.strip():
         try:
-            compile_mapping(source.mapping)
+            if provider is Provider.GENERIC:
+                compile_mapping(source.mapping)
+            else:
+                compile_consent(source.mapping)
         except MappingError as error:
             problems += [f"Mapping: {problem}" for problem in error.problems]
     return problems

@@ -14,6 +14,7 @@ from services.ingest.domain.instants import occurred_at
 from services.ingest.domain.rejection import Reason, Refused, Rejection
 from services.ingest.domain.scalars import scalar_text
 from services.ingest.intake.fields import Limits
+from services.ingest.intake.hooks.mapping import Expression, consent_found
 from services.ingest.intake.payload import check, check_size, decode
 from shared.events.touch import TouchType
 
@@ -60,6 +61,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     content_type: str = ""
     mapping: str = ""  # of the source
+    consent: Expression | None = None  # what finds the consent in an event, where its source requires it
 
     def each(self, raws: Iterable[bytes], read: Callable[[Fields, bytes], Event]) -> list[Item]:
         """Return what each item is; one that is refused costs its neighbours nothing."""
@@ -83,6 +85,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         traits: Mapping[str, Any] | None = None,
         campaign: Mapping[str, Any] | None = None,
         user_agent: Any = "",
+        consent: Any = None,
     ) -> Event:
         """Return the event. `at` is a time in any form; None stands for its receipt. Raises Refused."""
         besides = self.limits.placeholders
@@ -115,7 +118,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             traits=known,
             campaign=_told(campaign),
             user_agent=scalar_text(user_agent),
+            consent=self._consent(consent, name, told, known),
         )
+
+    def _consent(self, said: Any, name: str, properties: Fields, traits: Fields) -> Fields:
+        if self.consent is not None:
+            understood = {"name": name, "properties": properties, "traits": traits}
+            said = consent_found(self.consent, understood, understood)
+        return {} if said is None else {"given": said}
 
     def track(self, name: str, **event: Any) -> Event:
         """Return a track call of this name. Raises Refused."""

@@ -18,15 +18,16 @@ SOURCE = "mailer"
 
 
 def read_hook(
-    provider: Provider, body: Any, *, mapping: str = "", content_type: str = "application/json"
+    provider: Provider, body: Any, *, mapping: str = "", content_type: str = "application/json", consent: str = ""
 ) -> list[Event | Rejection]:
-    """Read a stored webhook; what is not bytes is sent as JSON."""
+    """Read a stored webhook, of a source that may require consent; what is not bytes is sent as JSON."""
     value = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {
         "tandem-source": SOURCE,
         "tandem-kind": "campaign",
         "tandem-intake": hook_intake(provider),
         "content-type": content_type,
+        **({"tandem-consent": consent} if consent else {}),
     }
     origin = origin_of(
         headers, topic="events.campaign", partition=3, offset=7, appended_at=RECEIVED_AT, now=RECEIVED_AT
