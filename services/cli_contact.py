@@ -194,6 +194,31 @@ def contact_erase(
         out.print(f"  {step}", soft_wrap=True, highlight=False)
 
 
+@contact.command("readmit")
+def contact_readmit(
+    names: Annotated[list[str], typer.Argument(metavar="EMAIL|USER_ID...", help="What the person was known as.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Let somebody who was erased be a contact again, from now on, and only on the person's own wish.
+
+    In production --url is that of ingest.
+
+    Example: tandem contact readmit ada@acme.example --key marketing_…
+    """
+    if not yes:
+        typer.confirm(f"Did {' and '.join(names)}, who was erased, ask to be a contact again?", abort=True)
+    done = call(lambda: _client(url, key).readmit(names))
+    out.print(
+        f"{names[0]} is the new contact {done['contact_id']}; {done['names']} names are not refused any more.",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+    out.print("What was erased stays so. Later events count.")
+
+
 async def _read(client: "TandemClient", who: str, **query: Any) -> Any:
     """Return the contact of an id or an address. Ends the command when there is not exactly one."""
     if "@" not in who:

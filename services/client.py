@@ -1,6 +1,6 @@
 """A client of Tandem's own HTTP API, for the commands."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
@@ -131,6 +131,10 @@ class TandemClient:
     async def erase_contact(self, contact_id: UUID) -> Any:
         """Erase the contact."""
         return await self._call("DELETE", f"/v1/contacts/{contact_id}")
+
+    async def readmit(self, names: Sequence[str]) -> Any:
+        """Let the person of these names, who was erased, be a new contact."""
+        return await self._call("POST", "/v1/readmissions", json={"names": list(names)})
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """Yield what is at the path, as it comes."""

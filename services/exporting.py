@@ -15,7 +15,9 @@ async def write_export(
     """Write `{"ingest": …, "scorer": …, "handoffs": […]}`. Raises ClientError; what was written is then not whole."""
     names = await ingest.get(f"/v1/contacts/{contact_id}/aliases")
     merges = await ingest.merges(str(contact_id))
-    target.write(b'{"ingest":' + msgspec.json.encode({**names, "merges": merges}) + b',"scorer":')
+    readmitted = (await ingest.get("/v1/readmissions", contact=contact_id))["readmissions"]
+    held = {**names, "merges": merges, "readmissions": readmitted}
+    target.write(b'{"ingest":' + msgspec.json.encode(held) + b',"scorer":')
     async for chunk in scorer.stream(f"/v1/contacts/{contact_id}/export"):
         target.write(chunk)
     target.write(b',"handoffs":[')

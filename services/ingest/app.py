@@ -18,6 +18,7 @@ from services.ingest.intake.fields import Limits
 from services.ingest.intake.record import OWN_TOPICS
 from services.ingest.keeping import Keeping
 from services.ingest.merge_routes import create_merge_routes
+from services.ingest.readmission_api import ReadmissionRoutes
 from services.ingest.reception import Reception
 from services.ingest.rejected_api import RejectedRoutes
 from services.ingest.replaying import Replaying
@@ -29,6 +30,7 @@ from services.ingest.sources import SourceDirectory
 from services.ingest.store.aliases import Aliases
 from services.ingest.store.erasures import ErasureStore
 from services.ingest.store.merges import Merges
+from services.ingest.store.readmissions import ReadmissionStore
 from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
 from services.ingest.store.sources import SourceStore
@@ -152,6 +154,14 @@ async def open_ingest(settings: IngestSettings, platform: Platform) -> AsyncIter
         create_merge_routes(merges, keys=platform.keys, metrics=platform.metrics, clock=platform.clock)
     )
     router.include_router(contact_routes(aliases, platform.keys))
+    router.include_router(
+        ReadmissionRoutes(
+            keys=platform.keys,
+            store=ReadmissionStore(platform.engine, erasures, outbox),
+            metrics=platform.metrics,
+            clock=platform.clock,
+        ).router()
+    )
     yield Service(
         name="ingest",
         router=router,

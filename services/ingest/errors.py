@@ -1,9 +1,12 @@
 """What can go wrong in ingest besides requests that are refused. The type tells the fate.
 
 IngestError
-└── MergeError          refuse: told to the person who asked
-    ├── MergeNotFound       there is no such merge
-    └── MergeTooDeep        a later merge has to be undone first
+├── MergeError          refuse: told to the person who asked
+│   ├── MergeNotFound       there is no such merge
+│   └── MergeTooDeep        a later merge has to be undone first
+└── ReadmissionError    refuse: told to the person who asked
+    ├── NotErased           nobody of this name was erased
+    └── NotOnePerson        the names are those of several people
 """
 
 from uuid import UUID
@@ -32,3 +35,21 @@ class MergeTooDeep(MergeError):
             f"The survivor of merge {merge} was merged into another contact since. Undo merge {first} first."
         )
         self.first = first
+
+
+class ReadmissionError(IngestError):
+    """Base of what is told to somebody who readmits a person."""
+
+
+class NotErased(ReadmissionError):
+    """Raised for a name that no erased person had, or that was readmitted since."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Nobody named {name!r} was erased, or that person was readmitted since.")
+
+
+class NotOnePerson(ReadmissionError):
+    """Raised for names among which are two user ids."""
+
+    def __init__(self) -> None:
+        super().__init__("Two of the names are user ids, and one person has one. Readmit them one by one.")

@@ -32,7 +32,7 @@ def calls(number: int) -> bytes:
 
 @pytest.mark.timeout(300)
 async def test_a_contact_with_an_open_handoff(install: Install, receiver: WebhookReceiver) -> None:
-    """After an erasure and a SIGKILL in the middle no table holds a word of hers, and her endpoint was told."""
+    """After a SIGKILL amid it no table holds a word of hers, and her endpoint was told; readmitted, she is new."""
     settings = {**install.settings, "TANDEM_DELIVERY_LEASE": "4s", "TANDEM_DELIVERY_DEADLINE": "2s"}
     tandem = TandemProcess("up", settings=settings, log=install.directory / "tandem.log")
     tandem.start()
@@ -72,6 +72,19 @@ async def test_a_contact_with_an_open_handoff(install: Install, receiver: Webhoo
             assert await rows_that_hold(engine, SCHEMAS, WORDS) == []
         with pytest.raises(ClientError, match="404"):
             await api.get(f"/v1/contacts/{contact}")
+
+        answer = await run("contact", "readmit", WORDS[0], WORDS[3], "--yes", install=install, url=tandem.url)
+        assert "is the new contact" in answer
+        await source.post_events("/v1/batch", calls(3), key=install.keys["source"])
+
+        async def she_is_back() -> bool:
+            return any(found["touches"] == 2 for found in (await api.get("/v1/contacts", email=WORDS[0]))["contacts"])
+
+        await until(she_is_back, seconds=60, what="what she does from now on counts")
+        export = json.loads(await run("contact", "export", _new(answer), install=install, url=tandem.url))
+        assert _new(answer) != contact
+        assert len(export["ingest"]["readmissions"]) == 1
+        assert {touch["source"] for touch in export["scorer"]["touches"]} == {"tandem", "website"}
     finally:
         await tandem.stop()
 
@@ -122,6 +135,11 @@ async def test_an_export_of_a_contact_that_others_were_merged_into(install: Inst
     assert names == {"browser-of-ada", "user-ada", "ada@engines.example", "ada.lovelace@engines.example"}
     assert [merge["other"] for merge in export["ingest"]["merges"]] == contact["merged"]
     assert len(export["scorer"]["touches"]) == 3
+
+
+def _new(answer: str) -> str:
+    """Return the id that the command tells."""
+    return answer.partition("new contact ")[2].partition(";")[0]
 
 
 async def told(receiver: WebhookReceiver, kind: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, delete, select, text
+from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, delete, func, or_, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -94,6 +94,15 @@ class Met:
         return bool(self.aliases or self.contacts)
 
 
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """What is not known as erased any more: those of the aliases asked for that were, by which erasures."""
+
+    aliases: frozenset[Alias]
+    erasures: tuple[UUID, ...]
+    hashes: int  # with those of the other aliases that were erased at once
+
+
 NOBODY = Met(frozenset(), frozenset())
 
 
@@ -110,6 +119,10 @@ class ErasureStore:
     async def share_rejections(self, connection: AsyncConnection) -> None:
         """Keep erasures from looking through the rejections until the transaction ends, as `share` does for aliases."""
         await connection.execute(_SHARE_REJECTIONS)
+
+    async def exclude(self, connection: AsyncConnection) -> None:
+        """Keep whoever links aliases, and other erasures, out until the transaction ends."""
+        await connection.execute(_EXCLUDE)
 
     async def any(self, connection: AsyncConnection) -> bool:
         """Tell whether anybody was ever erased."""
@@ -156,7 +169,7 @@ class ErasureStore:
 
     async def erase(self, connection: AsyncConnection, erased: ContactErased) -> int:
         """Forget the contacts' aliases but for their hashes; return how many there were."""
-        await connection.execute(_EXCLUDE)
+        await self.exclude(connection)
         await lock_contacts(connection, map(ContactId, erased.contact_ids))  # whoever undoes a merge has them, too
         pepper = await self._read_pepper(connection)
         await connection.execute(
@@ -177,6 +190,33 @@ class ErasureStore:
             )
         await self._forget_evidence(connection, erased.contact_ids, gone)
         return len(gone)
+
+    async def lift(self, connection: AsyncConnection, aliases: Collection[Alias]) -> Lifted:
+        """Forget the hashes of the aliases, and of all that were erased with them. Hold `exclude`.
+
+        Hashes do not say whose they are but by the instant of their erasure. Where two erasures share it, which takes
+        two of one microsecond, only those of the aliases themselves are forgotten.
+        """
+        pepper = await self._read_pepper(connection)
+        by_hash = {alias_hash(pepper, alias): alias for alias in aliases}
+        hashed, erased = tables.erased_alias.c, tables.erased.c
+        met = (await connection.execute(select(hashed.hash, hashed.at).where(hashed.hash.in_(list(by_hash))))).all()
+        erasures = (
+            await connection.execute(
+                select(erased.at, func.array_agg(erased.erasure_id.distinct()).label("ids"))
+                .where(erased.at.in_({row.at for row in met}))
+                .group_by(erased.at)
+            )
+        ).all()
+        alone = [row.at for row in erasures if len(row.ids) == 1]
+        gone = await connection.execute(
+            delete(tables.erased_alias).where(or_(hashed.hash.in_([row.hash for row in met]), hashed.at.in_(alone)))
+        )
+        return Lifted(
+            aliases=frozenset(by_hash[bytes(row.hash)] for row in met),
+            erasures=tuple(sorted({identity for row in erasures for identity in row.ids})),
+            hashes=gone.rowcount,
+        )
 
     async def _forget_evidence(
         self, connection: AsyncConnection, contacts: Sequence[UUID], gone: Iterable[Alias]

@@ -177,6 +177,20 @@ erased_alias = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
+# Who was erased and is a contact again, by own will. A row names nobody; the contact's aliases do, until they go again.
+readmission = Table(
+    "readmission",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("contact_id", UUID(as_uuid=True), nullable=False),  # the new one
+    Column("erasure_ids", ARRAY(UUID(as_uuid=True)), nullable=False),
+    Column("hashes", Integer, nullable=False),  # how many were forgotten
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("by", Text, nullable=False),
+    Index("readmission_newest", "at", "id"),
+    Index("readmission_contact", "contact_id"),
+)
+
 pepper = Table(
     "pepper",
     metadata,
