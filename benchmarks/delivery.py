@@ -34,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from benchmarks.machine import machine
 from benchmarks.stack import Stack, open_stack
 from services.client import TandemClient
+from services.router.domain.webhook import Message
 from services.router.store.claims import ClaimStore
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from shared.postgres.engine import open_engine
@@ -234,16 +235,7 @@ async def _offer(engine: AsyncEngine, load: Load, *, to_hung: bool) -> int:
                 continue
             body = json.dumps({"sent": time(), "pad": PAD}).encode()
             item = uuid4()
-            batch.append(
-                NewDelivery(
-                    id=item,
-                    message_id=f"msg_{item.hex}",
-                    endpoint=f"e{name}",
-                    handoff_id=None,
-                    contact_id=None,
-                    body=body,
-                )
-            )
+            batch.append(NewDelivery(Message(id=f"msg_{item.hex}", body=body), f"e{name}"))
         if batch:
             async with engine.begin() as connection:
                 await store.create(connection, batch, now=now)

@@ -23,7 +23,7 @@ from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.events.feedback import encode_feedback
 from shared.events.topics import TopicName
-from shared.ids import MessageId, derived_id
+from shared.ids import MessageId
 from shared.postgres.outbox import Outbox, OutboxMessage
 from shared.telemetry.metrics import Metrics
 
@@ -161,12 +161,10 @@ class Assigner:
             connection,
             [
                 NewDelivery(
-                    id=derived_id("delivery", item.message.id, endpoint),
-                    message_id=item.message.id,
-                    endpoint=endpoint,
+                    item.message,
+                    endpoint,
                     handoff_id=item.handoff.id,
                     contact_id=item.handoff.contact_id,
-                    body=item.message.body,
                     traceparent=item.handoff.traceparent,
                 )
                 for item in assignments

@@ -18,7 +18,6 @@ from services.router.store.attempts import AttemptStore, Finished
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.endpoints import DisabledBecause, EndpointStore
 from shared.clock import Clock
-from shared.ids import derived_id
 from shared.telemetry.metrics import Metrics
 
 
@@ -128,18 +127,7 @@ class AttemptEnding:
         wanting = await self._endpoints.wanting(connection, event)
         await self._deliveries.create(
             connection,
-            [
-                NewDelivery(
-                    id=derived_id("delivery", message.id, endpoint),
-                    message_id=message.id,
-                    endpoint=endpoint,
-                    handoff_id=None,
-                    contact_id=None,
-                    body=message.body,
-                )
-                for endpoint in wanting
-                if endpoint != about
-            ],
+            [NewDelivery(message, endpoint) for endpoint in wanting if endpoint != about],
             now=now,
         )
 

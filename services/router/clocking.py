@@ -31,7 +31,6 @@ from services.router.store.handoffs import HandoffStore
 from services.router.store.objections import ObjectionStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
-from shared.ids import derived_id
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
 from shared.stopping import wait_for_any
@@ -249,12 +248,10 @@ class ClockKeeper:
             connection,
             [
                 NewDelivery(
-                    id=derived_id("delivery", message.id, endpoint),
-                    message_id=message.id,
-                    endpoint=endpoint,
+                    message,
+                    endpoint,
                     handoff_id=handoff.id,
                     contact_id=handoff.contact_id,
-                    body=message.body,
                     traceparent=handoff.traceparent,
                 )
                 for endpoint in endpoints

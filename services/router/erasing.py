@@ -23,7 +23,6 @@ from services.router.store.teams import TeamStore
 from shared.clock import Clock, require_aware
 from shared.events.contact import ContactErased, decode_contact
 from shared.events.handoff import encode_handoff
-from shared.ids import derived_id
 from shared.log.records import Batch
 from shared.postgres.outbox import Outbox, OutboxMessage
 from shared.postgres.positions import Positions
@@ -103,15 +102,7 @@ class ErasuresHandler:
         for holder in holders:
             message = render_contact_erased(erased, contact_id, endpoint=holder.endpoint, handoffs=holder.handoffs)
             deliveries.append(
-                NewDelivery(
-                    id=derived_id("delivery", message.id, holder.endpoint),
-                    message_id=message.id,
-                    endpoint=holder.endpoint,
-                    handoff_id=None,
-                    contact_id=contact_id,
-                    body=message.body,
-                    not_before=holder.sending_until,
-                )
+                NewDelivery(message, holder.endpoint, contact_id=contact_id, not_before=holder.sending_until)
             )
         await self._deliveries.create(connection, deliveries, now=now)
         # To endpoints that the team has no more it goes when they return and it is replayed.

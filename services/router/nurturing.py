@@ -16,7 +16,6 @@ from services.router.store.nurtures import NewNurture, NurtureStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock, require_aware
 from shared.events.nurture import ContactNurture, decode_nurture
-from shared.ids import derived_id
 from shared.log.records import Batch
 from shared.postgres.outbox import Outbox, OutboxMessage
 from shared.postgres.positions import Positions
@@ -59,15 +58,7 @@ class NurtureHandler:
                     connection, [NewNurture(message.id, nurture.contact_id, nurture.at) for nurture, message, _ in read]
                 )
                 deliveries = [
-                    NewDelivery(
-                        id=derived_id("delivery", message.id, endpoint),
-                        message_id=message.id,
-                        endpoint=endpoint,
-                        handoff_id=None,
-                        contact_id=nurture.contact_id,
-                        body=message.body,
-                        traceparent=trace,
-                    )
+                    NewDelivery(message, endpoint, contact_id=nurture.contact_id, traceparent=trace)
                     for nurture, message, trace in read
                     if message.id in new
                     for endpoint in endpoints

@@ -15,7 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.replay import REPLAYABLE, DeliveryState, Wanted
+from services.router.domain.webhook import Message
 from services.router.store import tables
+from shared.ids import derived_id
 
 _delivery = tables.delivery.c
 
@@ -28,16 +30,19 @@ _CREATE = insert(tables.delivery).on_conflict_do_nothing(index_elements=["messag
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery to make."""
+    """A delivery to make: of this message, to this endpoint."""
 
-    id: UUID
-    message_id: str
+    message: Message
     endpoint: str
-    handoff_id: UUID | None  # None: it tells of an erasure, of an endpoint, or marketing
-    contact_id: UUID | None  # None: it tells of an endpoint
-    body: bytes
+    handoff_id: UUID | None = None  # None: it tells of an erasure, of an endpoint, or marketing
+    contact_id: UUID | None = None  # None: it tells of an endpoint
     traceparent: str | None = None
     not_before: datetime | None = None  # None: due at once
+
+    @property
+    def id(self) -> UUID:
+        """Its id, which a repeat has too."""
+        return derived_id("delivery", self.message.id, self.endpoint)
 
 
 class DeliveryStore:
@@ -54,14 +59,14 @@ class DeliveryStore:
                 [
                     {
                         "id": delivery.id,
-                        "message_id": delivery.message_id,
+                        "message_id": delivery.message.id,
                         "endpoint": delivery.endpoint,
                         "handoff_id": delivery.handoff_id,
                         "contact_id": delivery.contact_id,
                         "state": "pending",
                         "due_at": delivery.not_before or now,
                         "created_at": now,
-                        "body": delivery.body,
+                        "body": delivery.message.body,
                         "traceparent": delivery.traceparent,
                     }
                     for delivery in deliveries
