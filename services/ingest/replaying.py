@@ -25,6 +25,7 @@ from shared.log.errors import LogUnavailable, TopicMissing
 from shared.log.protocol import EventLog
 from shared.log.records import Record
 from shared.postgres.engine import passes
+from shared.repeating import repeat
 from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
@@ -127,19 +128,15 @@ class Replaying:
 
     async def sweep(self, stopping: asyncio.Event) -> None:
         """Forget what was last seen longer ago than it is kept, a little at a time, until told to stop."""
-        while not stopping.is_set():
-            swept = 0
-            try:
-                before = self._clock() - self._keep
-                swept = await self._rejections.sweep(older_than=before, limit=SWEEP)
-                if swept < SWEEP:
-                    await self._replays.sweep(older_than=before)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                self._logger.warning("sweep.waits", reason=str(error))
-            if swept < SWEEP:
-                await wait_for_any(stopping, timeout=SWEEP_EVERY)
+
+        async def work() -> timedelta:
+            before = self._clock() - self._keep
+            if await self._rejections.sweep(older_than=before, limit=SWEEP) == SWEEP:
+                return timedelta()
+            await self._replays.sweep(older_than=before)
+            return SWEEP_EVERY
+
+        await repeat(work, stopping, worker="ingest.rejected", retry=SWEEP_EVERY)
 
     async def _append(self, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
         """Append the rejections; return those whose topic is there."""

@@ -21,8 +21,8 @@ from services.ingest.store.sources import SourceStore, StoredSource
 from services.ingest.store.usage import UsageStore
 from shared.clock import Clock
 from shared.postgres.engine import passes
+from shared.repeating import repeat
 from shared.secrets import SecretBox, SecretsError
-from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
 TURN_TIMEOUT = timedelta(seconds=10)
@@ -72,18 +72,14 @@ class SourceKeeper:
 
     async def sweep(self, stopping: asyncio.Event) -> None:
         """Forget what was sent longer ago than anybody asks for, a little at a time, until told to stop."""
-        while not stopping.is_set():
-            swept = 0
-            try:
-                async with self._engine.begin() as connection:
-                    before = day_of(self._clock()) - USAGE_KEPT
-                    swept = await self._usage.forget(connection, before=before, limit=SWEEP)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                self._logger.warning("sweep.waits", reason=str(error))
-            if swept < SWEEP:
-                await wait_for_any(stopping, timeout=SWEEP_EVERY)
+
+        async def work() -> timedelta:
+            async with self._engine.begin() as connection:
+                before = day_of(self._clock()) - USAGE_KEPT
+                swept = await self._usage.forget(connection, before=before, limit=SWEEP)
+            return SWEEP_EVERY if swept < SWEEP else timedelta()
+
+        await repeat(work, stopping, worker="ingest.usage", retry=SWEEP_EVERY)
 
     def missing(self) -> tuple[str, ...]:
         """Return what this process lacks before it knows whom to accept."""

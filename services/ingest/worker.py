@@ -4,10 +4,8 @@ It understands what was accepted, keeps what could not be used, forgets who was 
 watches its outbox.
 """
 
-import asyncio
 from datetime import timedelta
-
-import structlog
+from functools import partial
 
 from services.ingest.erasing import Erasing
 from services.ingest.handlers import Understanding
@@ -17,10 +15,9 @@ from services.ingest.settling import SETTLED_AT_ONCE, Settling
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
-from shared.postgres.engine import passes
 from shared.postgres.positions import Positions
+from shared.repeating import repeat
 from shared.service import Worker
-from shared.stopping import wait_for_any
 
 GROUP = "ingest"
 KEEPING_GROUP = "ingest.rejected"
@@ -82,16 +79,8 @@ def erasures_worker(platform: Platform, *, erasing: Erasing, positions: Position
 def settling_worker(settling: Settling) -> Worker:
     """Return the worker that decides on the pairs that an earlier release has kept."""
 
-    async def run(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            settled = 0
-            try:
-                settled = await settling.settle()
-            except Exception as error:
-                if not passes(error):
-                    raise
-                structlog.get_logger().warning("settling.waits", reason=str(error))
-            if settled < SETTLED_AT_ONCE:
-                await wait_for_any(stopping, timeout=_SETTLE_EVERY)
+    async def work() -> timedelta:
+        settled = await settling.settle()
+        return _SETTLE_EVERY if settled < SETTLED_AT_ONCE else timedelta()
 
-    return run
+    return partial(repeat, work, worker="ingest.settling", retry=_SETTLE_EVERY)

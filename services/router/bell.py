@@ -6,11 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.router.store.deliveries import CHANNEL
-from shared.postgres.engine import passes
+from shared.repeating import repeat
 from shared.stopping import wait_for_any
 
 AGAIN = timedelta(seconds=2)  # after the connection broke
@@ -23,18 +22,15 @@ class Bell:
     def __init__(self, engine: AsyncEngine, *, rung: Callable[[], None]) -> None:
         self._engine = engine
         self._rung = rung
-        self._logger = structlog.get_logger().bind(worker="router.bell")
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen until told to stop; what rang while the connection was away is found by whoever polls."""
-        while not stopping.is_set():
-            try:
-                await self._listen(stopping)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                self._logger.warning("bell.waits", reason=str(error))
-            await wait_for_any(stopping, timeout=AGAIN)
+
+        async def work() -> timedelta:
+            await self._listen(stopping)
+            return AGAIN
+
+        await repeat(work, stopping, worker="router.bell", retry=AGAIN)
 
     async def _listen(self, stopping: asyncio.Event) -> None:
         broken = asyncio.Event()

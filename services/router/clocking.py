@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.assigning import ROUTER, Assigner, feedback_messages
@@ -31,9 +30,8 @@ from services.router.store.handoffs import HandoffStore
 from services.router.store.objections import ObjectionStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
-from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
-from shared.stopping import wait_for_any
+from shared.repeating import repeat
 from shared.telemetry.metrics import Metrics
 
 POLL = timedelta(seconds=5)
@@ -88,7 +86,6 @@ class ClockKeeper:
         self._links = links
         self._rung = rung
         self._wake = asyncio.Event()
-        self._logger = structlog.get_logger().bind(worker="router.clock")
 
     def wake(self) -> None:
         """Look at the clocks now."""
@@ -96,17 +93,7 @@ class ClockKeeper:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep the clocks until told to stop."""
-        while not stopping.is_set():
-            self._wake.clear()
-            pause = POLL
-            try:
-                pause = await self.work()
-            except Exception as error:
-                if not passes(error):
-                    raise
-                self._logger.warning("clock.waits", reason=str(error))
-            if pause > timedelta():
-                await wait_for_any(self._wake, stopping, timeout=pause)
+        await repeat(self.work, stopping, worker="router.clock", retry=POLL, wake=self._wake)
 
     async def work(self) -> timedelta:
         """Do one batch of what there is to do, and return how long there is nothing more."""

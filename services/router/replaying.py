@@ -8,14 +8,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.router.store.deliveries import DeliveryStore
 from services.router.store.replays import ReplayStore
 from shared.clock import Clock
-from shared.postgres.engine import passes
-from shared.stopping import wait_for_any
+from shared.repeating import repeat
 
 POLL = timedelta(seconds=1)
 
@@ -38,7 +36,6 @@ class Replayer:
         self._clock = clock
         self._replayed = replayed
         self._wake = asyncio.Event()
-        self._logger = structlog.get_logger().bind(worker="router.replays")
 
     def wake(self) -> None:
         """Look for replays now."""
@@ -46,16 +43,13 @@ class Replayer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Replay until told to stop."""
-        while not stopping.is_set():
-            self._wake.clear()
-            try:
-                while not stopping.is_set() and await self.step():
-                    self._replayed()
-            except Exception as error:
-                if not passes(error):
-                    raise
-                self._logger.warning("replays.wait", reason=str(error))
-            await wait_for_any(self._wake, stopping, timeout=POLL)
+        await repeat(self._work, stopping, worker="router.replays", retry=POLL, wake=self._wake)
+
+    async def _work(self) -> timedelta:
+        if not await self.step():
+            return POLL
+        self._replayed()
+        return timedelta()
 
     async def step(self) -> bool:
         """Drive one replay a step further; tell whether there was one."""

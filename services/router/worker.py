@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import structlog
-
-from services.router.assigning import Assigner, Swept
+from services.router.assigning import Assigner
 from services.router.domain.handoff import UNANSWERED
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
@@ -19,6 +17,7 @@ from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.outbox import Outbox
 from shared.postgres.positions import Positions
+from shared.repeating import repeat
 from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
@@ -61,7 +60,6 @@ class Sweeper:
         self._assigned = assigned
         self._clock = clock
         self._wake = asyncio.Event()
-        self._logger = structlog.get_logger().bind(worker="router.queue")
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -69,19 +67,13 @@ class Sweeper:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Sweep until told to stop."""
-        while not stopping.is_set():
-            self._wake.clear()
-            swept = Swept()
-            try:
-                swept = await self._assigner.sweep()
-            except Exception as error:
-                if not passes(error):
-                    raise
-                self._logger.warning("queue.waits", reason=str(error))
-            if swept.looked_at:
-                self._assigned()
-            if not swept.more:
-                await wait_for_any(self._wake, stopping, timeout=self._pause(swept.opens_at))
+        await repeat(self._sweep, stopping, worker="router.queue", retry=self._interval, wake=self._wake)
+
+    async def _sweep(self) -> timedelta:
+        swept = await self._assigner.sweep()
+        if swept.looked_at:
+            self._assigned()
+        return timedelta() if swept.more else self._pause(swept.opens_at)
 
     def _pause(self, opens_at: datetime | None) -> timedelta:
         if opens_at is None:

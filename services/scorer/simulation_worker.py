@@ -17,9 +17,8 @@ from services.scorer.shadowing import Shadowing
 from services.scorer.simulation_process import Job
 from services.scorer.store.simulations import Simulation, SimulationStore
 from shared.clock import Clock
-from shared.postgres.engine import passes
+from shared.repeating import repeat
 from shared.service import Worker
-from shared.stopping import wait_for_any
 
 
 def simulating_worker(
@@ -46,22 +45,17 @@ def simulating_worker(
             await simulations.release(connection, held)
 
     async def run(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            wake.clear()
-            try:
-                held = await claim()
-                if held is not None:
-                    code = await _run_process(Job(database_url, held.id, owner), stopping)
-                    if code:
-                        logger.warning("simulation.broke_off", simulation=str(held.id), exit_code=code)
-                    await release(held)
-                    if not code:
-                        continue
-            except Exception as error:
-                if not passes(error):
-                    raise
-                logger.warning("simulation.waits", reason=str(error))
-            await wait_for_any(stopping, wake, timeout=every)
+        async def work() -> timedelta:
+            held = await claim()
+            if held is None:
+                return every
+            code = await _run_process(Job(database_url, held.id, owner), stopping)
+            if code:
+                logger.warning("simulation.broke_off", simulation=str(held.id), exit_code=code)
+            await release(held)
+            return every if code else timedelta()
+
+        await repeat(work, stopping, worker="simulating", retry=every, wake=wake)
 
     return run
 

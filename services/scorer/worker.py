@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -17,6 +18,7 @@ from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
 from shared.postgres.engine import passes
 from shared.postgres.positions import Positions
+from shared.repeating import repeat
 from shared.service import Worker
 from shared.stopping import wait_for_any
 
@@ -75,24 +77,16 @@ def once_readable(platform: Platform, agreements: AgreementStore, worker: Worker
 
 def sweeping(name: str, sweep: Callable[..., Awaitable[int]], *, every: timedelta, wake: asyncio.Event) -> Worker:
     """Return a worker that sweeps until nothing is due, then waits for the interval or to be woken."""
+    logger = structlog.get_logger().bind(worker=name)
 
-    async def run(stopping: asyncio.Event) -> None:
-        logger = structlog.get_logger().bind(worker=name)
-        while not stopping.is_set():
-            wake.clear()
-            swept = 0
-            try:
-                swept = await sweep(limit=SWEEP)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                logger.warning("sweep.waits", reason=str(error))
-            if swept:
-                logger.info("sweep.done", contacts=swept)
-            if not swept:
-                await wait_for_any(stopping, wake, timeout=every)
+    async def work() -> timedelta:
+        swept = await sweep(limit=SWEEP)
+        if not swept:
+            return every
+        logger.info("sweep.done", contacts=swept)
+        return timedelta()
 
-    return run
+    return partial(repeat, work, worker=name, retry=every, wake=wake)
 
 
 def repricing(scorer: Scorer, *, every: timedelta, wake: asyncio.Event) -> Worker:
@@ -123,19 +117,9 @@ def deciding_accounts(decider: AccountDecider, *, every: timedelta) -> Worker:
     then, by what a round through all accounts takes, but does not fall behind.
     """
 
-    async def run(stopping: asyncio.Event) -> None:
-        logger = structlog.get_logger().bind(worker="accounts")
-        while not stopping.is_set():
-            began = monotonic()
-            pause = every
-            try:
-                await decider.decide(limit=LOOK)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                logger.warning("accounts.wait", reason=str(error))
-            else:
-                pause = max(every, min(_PART * timedelta(seconds=monotonic() - began), _LONGEST_PAUSE))
-            await wait_for_any(stopping, timeout=pause)
+    async def work() -> timedelta:
+        began = monotonic()
+        await decider.decide(limit=LOOK)
+        return max(every, min(_PART * timedelta(seconds=monotonic() - began), _LONGEST_PAUSE))
 
-    return run
+    return partial(repeat, work, worker="accounts", retry=every)
