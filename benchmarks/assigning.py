@@ -35,7 +35,7 @@ from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.engine import open_engine
 from shared.postgres.migrate import migrate
 from tests.support.handoffs import make_handoff
-from tests.support.processes import TandemProcess
+from tests.support.processes import TandemProcess, create_topics
 from tests.support.waiting import until
 
 ADMIN = "admin_benchmark_0123456789"
@@ -70,9 +70,7 @@ async def _measure(directory: Path, database_url: str, *, total: int, per_hour: 
         "TANDEM_TOPIC_PARTITIONS": "12",
     }
     await migrate(database_url)
-    topics = TandemProcess("topics", "create", settings=settings, log=directory / "topics.log")
-    topics.start()
-    assert await topics.ended() == 0, topics.log_text()
+    await create_topics(settings, directory)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(database_url, name="benchmark", pool_size=2))
         routers = [TandemProcess("router", settings=settings, log=directory / f"{number}.log") for number in (1, 2)]

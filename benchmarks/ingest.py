@@ -31,7 +31,7 @@ from shared.log.opening import open_log
 from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.migrate import migrate
 from tests.support.kafka import running_kafka
-from tests.support.processes import TandemProcess
+from tests.support.processes import TandemProcess, create_topics
 from tests.support.waiting import until
 
 KEY = "wk_benchmark_0123456789"
@@ -76,9 +76,7 @@ def _settings(directory: Path, database_url: str) -> dict[str, str]:
 
 
 async def _measure(table: Table, settings: dict[str, str], directory: Path, arguments: argparse.Namespace) -> None:
-    topics = TandemProcess("topics", "create", settings=settings, log=directory / "topics.log")
-    topics.start()
-    assert await topics.ended() == 0, topics.log_text()
+    await create_topics(settings, directory)
     await _accepting(table, settings, directory, arguments)
     await _understanding(table, settings, directory, arguments)
 

@@ -20,7 +20,7 @@ import secrets
 import statistics
 import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -48,7 +48,7 @@ from shared.log.records import Record
 from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.migrate import migrate
 from tests.support.kafka import running_kafka
-from tests.support.processes import ROOT, TandemProcess, clean_environment
+from tests.support.processes import ROOT, TandemProcess, clean_environment, create_topics, running_tandem
 from tests.support.waiting import until
 
 PARTITIONS = 12
@@ -214,9 +214,7 @@ async def open_bench(*, contacts: int, touches: int) -> AsyncIterator[Bench]:
             "TANDEM_TOPIC_PARTITIONS": str(PARTITIONS),
         }
         await migrate(postgres.url)
-        topics = TandemProcess("topics", "create", settings=settings, log=directory / "topics.log")
-        topics.start()
-        assert await topics.ended() == 0, topics.log_text()
+        await create_topics(settings, directory)
         await populate(postgres.url, terms_of(agreement_text()), contacts=contacts, touches=touches)
         log = await stack.enter_async_context(
             open_log(
@@ -237,16 +235,9 @@ async def open_bench(*, contacts: int, touches: int) -> AsyncIterator[Bench]:
         yield bench
 
 
-@asynccontextmanager
-async def scorer(bench: Bench) -> AsyncIterator[TandemProcess]:
+def scorer(bench: Bench) -> AbstractAsyncContextManager[TandemProcess]:
     """Run one scorer."""
-    process = TandemProcess("scorer", settings=bench.settings, log=bench.directory / "scorer.log")
-    process.start()
-    try:
-        await process.ready()
-        yield process
-    finally:
-        await process.stop()
+    return running_tandem("scorer", settings=bench.settings, log=bench.directory / "scorer.log")
 
 
 async def rivalry(bench: Bench, rival: Rival, python: Path, *, events: int) -> Run:

@@ -15,7 +15,7 @@ from services.receiver import WebhookReceiver, open_receiver
 from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.migrate import migrate
 from tests.support.kafka import KafkaServer, running_kafka
-from tests.support.processes import ROOT, TandemProcess
+from tests.support.processes import ROOT, TandemProcess, create_topics
 
 SERVICES = ("ingest", "scorer", "router")
 
@@ -62,9 +62,7 @@ async def open_stack(log: str, *, scorers: int = 1) -> AsyncIterator[Stack]:
         if kafka:
             settings["TANDEM_KAFKA_BOOTSTRAP"] = kafka.bootstrap
         await migrate(postgres.url)
-        topics = TandemProcess("topics", "create", settings=settings, log=directory / "topics.log")
-        topics.start()
-        assert await topics.ended() == 0, topics.log_text()
+        await create_topics(settings, directory)
         services = {}
         more = [f"scorer {number}" for number in range(2, scorers + 1)]
         for name in (*SERVICES, *more):

@@ -21,7 +21,7 @@ from shared.ids import contact_id, touch_id
 from shared.log.opening import open_log
 from shared.postgres.engine import open_engine
 from tests.e2e.conftest import Install, sign_agreement
-from tests.support.processes import ROOT, TandemProcess
+from tests.support.processes import ROOT, TandemProcess, create_topics
 from tests.support.reference_model import final
 from tests.support.topic_reader import read_topic
 from tests.support.waiting import until
@@ -103,9 +103,7 @@ def profile(one: Somebody) -> Event:
 async def test_both_are_killed_while_they_merge(install: Install, own_kafka: str) -> None:
     """Contacts, touches, scores and handoffs are those that a recomputation from the raw events gives."""
     install = install.on_kafka(own_kafka)
-    topics = TandemProcess("topics", "create", settings=install.settings, log=install.directory / "topics.log")
-    topics.start()
-    assert await topics.ended() == 0
+    await create_topics(install.settings, install.directory)
     ingest = TandemProcess("ingest", settings=install.settings, log=install.directory / "ingest.log")
     scorer = TandemProcess("scorer", settings=install.settings, log=install.directory / "scorer.log")
     ingest.start()

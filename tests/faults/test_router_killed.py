@@ -9,7 +9,7 @@ import pytest
 from services.client import TandemClient
 from services.receiver import WebhookReceiver
 from tests.e2e.conftest import Install, apply_team, sign_agreement
-from tests.support.processes import TandemProcess
+from tests.support.processes import TandemProcess, create_topics
 from tests.support.waiting import until
 
 KILLS = 20
@@ -23,9 +23,7 @@ async def test_the_router_is_killed_twenty_times_under_load(
     """Every lead arrives, no handoff has two ids, and each is assigned once."""
     install = install.on_kafka(own_kafka)
     settings = {**install.settings, "TANDEM_DELIVERY_LEASE": "4s", "TANDEM_DELIVERY_DEADLINE": "2s"}
-    topics = TandemProcess("topics", "create", settings=settings, log=install.directory / "topics.log")
-    topics.start()
-    assert await topics.ended() == 0
+    await create_topics(settings, install.directory)
     processes = {
         name: TandemProcess(name, settings=settings, log=install.directory / f"{name}.log")
         for name in ("ingest", "scorer", "router")

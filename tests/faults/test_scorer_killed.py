@@ -16,7 +16,7 @@ from shared.events.handoff import HandoffReady, decode_handoff
 from shared.events.touch import Touch, decode_touches
 from shared.log.opening import open_log
 from tests.e2e.conftest import Install, sign_agreement
-from tests.support.processes import ROOT, TandemProcess
+from tests.support.processes import ROOT, TandemProcess, create_topics
 from tests.support.reference_model import expected
 from tests.support.topic_reader import read_topic
 from tests.support.waiting import until
@@ -57,9 +57,7 @@ def events(dice: random.Random) -> list[dict[str, Any]]:
 async def test_the_scorer_is_killed_twenty_times_under_load(install: Install, own_kafka: str) -> None:
     """Scores and handoffs are exactly those that a recomputation from the raw events gives."""
     install = install.on_kafka(own_kafka)
-    topics = TandemProcess("topics", "create", settings=install.settings, log=install.directory / "topics.log")
-    topics.start()
-    assert await topics.ended() == 0
+    await create_topics(install.settings, install.directory)
     ingest = TandemProcess("ingest", settings=install.settings, log=install.directory / "ingest.log")
     scorer = TandemProcess("scorer", settings=install.settings, log=install.directory / "scorer.log")
     ingest.start()

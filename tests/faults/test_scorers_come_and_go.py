@@ -22,7 +22,7 @@ from shared.log.protocol import EventLog
 from shared.postgres.engine import open_engine
 from tests.e2e.conftest import Install, sign_agreement
 from tests.integration.scorer.test_exactly_once import PEOPLE, lives
-from tests.support.processes import TandemProcess
+from tests.support.processes import TandemProcess, create_topics
 from tests.support.reference_model import expected
 from tests.support.topic_reader import read_topic
 from tests.support.touches import NOON, TEXT, agreement
@@ -36,9 +36,7 @@ EACH = 100  # touches of one of the people in one of two seasons, besides those 
 async def test_two_share_while_others_come_and_go(install_on_each_log: Install) -> None:
     """Scores and handoffs are exactly those of plain code, whoever counted what."""
     install = install_on_each_log
-    topics = TandemProcess("topics", "create", settings=install.settings, log=install.directory / "topics.log")
-    topics.start()
-    assert await topics.ended() == 0
+    await create_topics(install.settings, install.directory)
     scorers = [
         TandemProcess("scorer", settings=install.settings, log=install.directory / f"scorer-{number}.log")
         for number in range(3)

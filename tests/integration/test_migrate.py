@@ -1,9 +1,17 @@
 """Migrations: every process of a deployment may run them at its start."""
 
 import asyncio
+from typing import Any
 
-from sqlalchemy import text
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, text
 
+from services.ingest.store import tables as ingest
+from services.router.store import tables as router
+from services.scorer.store import tables as scorer
+from shared.log import postgres_schema as log
 from shared.postgres.engine import open_engine
 from shared.postgres.migrate import migrate, pending
 
@@ -32,3 +40,26 @@ async def test_a_newer_database_has_nothing_pending(database_url: str) -> None:
         await connection.execute(text("UPDATE tandem_migration SET version_num = '9999_later'"))
 
     assert await pending(database_url) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "metadata"),
+    [("ingest", ingest.metadata), ("scorer", scorer.metadata), ("router", router.metadata), ("log", log.metadata)],
+)
+async def test_tables_and_migrations_agree(database_url: str, schema: str, metadata: MetaData) -> None:
+    """Nothing is left to do for the migrated database to be what the code expects."""
+
+    def differences(connection: Connection) -> Any:
+        def ours(name: str | None, kind: str, _: Any) -> bool:
+            return kind != "schema" or name == schema
+
+        options = {
+            "include_schemas": True,
+            "include_name": ours,
+            "compare_type": True,
+            "compare_server_default": True,
+        }
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    async with open_engine(database_url, name="trial") as engine, engine.connect() as connection:
+        assert await connection.run_sync(differences) == []

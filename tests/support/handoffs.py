@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from services.router.domain.brief import write_brief
+from services.router.domain.team import Rep
+from services.router.domain.webhook import LEAD_READY, Message, render_given
 from shared.events.explanation import Part, Score
 from shared.events.handoff import (
     ContactOptedOut,
@@ -98,6 +101,21 @@ def make_handoff(
         "unread": ("case-study-read", "comparison-read"),
     }
     return HandoffReady(**{**values, **changes})
+
+
+def given_to_priya(handoff: HandoffReady, *, public_url: str = "https://tandem.example") -> Message:
+    """Return the webhook that tells of the handoff when Priya of the pool growth gets it."""
+    return render_given(
+        handoff,
+        kind=LEAD_READY,
+        rep=Rep(name="Priya Raman", email="priya@harbour.example", capacity=30),
+        pool="growth",
+        brief=write_brief(handoff),
+        assignment=1,
+        previous=None,
+        assigned_at=DECIDED_AT,
+        public_url=public_url,
+    )
 
 
 def make_opt_out(contact_id: UUID, *, at: datetime = DECIDED_AT + timedelta(minutes=1)) -> ContactOptedOut:

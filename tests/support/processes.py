@@ -118,3 +118,10 @@ async def running_tandem(*arguments: str, settings: Mapping[str, str], log: Path
         yield process
     finally:
         await process.stop()
+
+
+async def create_topics(settings: Mapping[str, str], directory: Path) -> None:
+    """Create the topics of an install."""
+    process = TandemProcess("topics", "create", settings=settings, log=directory / "topics.log")
+    process.start()
+    assert await process.ended() == 0, process.log_text()

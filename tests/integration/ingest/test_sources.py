@@ -4,12 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from services.ingest.store.tables import metadata
 from shared.events.topics import TopicName
 from shared.log.postgres import open_postgres_log
 from shared.log.protocol import EventLog
@@ -283,17 +280,3 @@ async def test_the_database_goes_away() -> None:
                     return bool(await connection.scalar(query) == 4)
 
             await until(added_up, seconds=15)
-
-
-async def test_tables_and_migration_agree(ingest: Ingest) -> None:
-    """Nothing is left to do for the migrated database to be what the code expects."""
-
-    def differences(connection: Connection) -> Any:
-        def ours(name: str | None, kind: str, _: Any) -> bool:
-            return kind != "schema" or name == "ingest"
-
-        options = {"include_schemas": True, "include_name": ours, "compare_type": True}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
-
-    async with ingest.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []

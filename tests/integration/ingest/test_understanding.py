@@ -6,11 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from cloudevents.core.bindings.kafka import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
-from sqlalchemy import Connection
 
 from services.ingest.domain.identifiers import Names
 from services.ingest.domain.identity import Caps, Decision, decide, wanted
@@ -19,7 +16,7 @@ from services.ingest.domain.suspicion import Watch
 from services.ingest.handlers import Understanding
 from services.ingest.intake.fields import Limits
 from services.ingest.store.aliases import Aliases
-from services.ingest.store.tables import metadata, position
+from services.ingest.store.tables import position
 from services.ingest.worker import GROUP, TOPICS
 from shared.events.topics import TopicName
 from shared.events.touch import Alias, touches_partition
@@ -230,24 +227,6 @@ async def test_a_record_that_breaks_the_worker(ingest: Ingest) -> None:
 
     assert (kept.reason, kept.message, kept.original) == ("unprocessable", "ValueError: broken", record.value)
     assert await ingest.caught_up()
-
-
-async def test_the_schema(ingest: Ingest) -> None:
-    """What the migrations make is what the tables say."""
-
-    def differences(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "include_schemas": True,
-                "include_name": lambda name, kind, _: kind != "schema" or name == "ingest",
-                "compare_server_default": False,
-            },
-        )
-        return list(compare_metadata(context, metadata))
-
-    async with ingest.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
 
 
 async def test_an_empty_log(log: EventLog, ingest: Ingest) -> None:

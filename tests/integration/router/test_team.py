@@ -1,15 +1,12 @@
-"""Setting the team over HTTP, and the schema that keeps it."""
+"""Setting the team over HTTP."""
 
 import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from services.router.store import tables
 from services.router.store.past import PastStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import POOLS, REPS, RunningRouter
@@ -147,24 +144,6 @@ async def test_an_endpoint_that_is_disabled(start_router: StartRouter, receiver:
 
         await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
         await receiver.wait_for(1)
-
-
-async def test_the_migrated_schema(start_router: StartRouter) -> None:
-    """The migrations make exactly the tables that the code declares."""
-    async with start_router(workers=[]) as router, router.platform.engine.connect() as connection:
-        differences = await connection.run_sync(_differences)
-
-    assert differences == []
-
-
-def _differences(connection: Connection) -> list[object]:
-    def ours(name: str | None, kind: str, _: object) -> bool:
-        return kind != "schema" or name == "router"
-
-    context = MigrationContext.configure(
-        connection, opts={"include_schemas": True, "include_name": ours, "compare_server_default": True}
-    )
-    return list(compare_metadata(context, tables.metadata))
 
 
 async def test_readiness(router: RunningRouter) -> None:

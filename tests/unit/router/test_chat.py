@@ -6,12 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.brief import write_brief
 from services.router.domain.chat import slack_message, teams_message
-from services.router.domain.team import Rep
-from services.router.domain.webhook import LEAD_READY, render_given
 from shared.events.handoff import Words
-from tests.support.handoffs import DECIDED_AT, make_handoff
+from tests.support.handoffs import DECIDED_AT, given_to_priya, make_handoff
 
 LINKS = {"accept": "https://tandem.example/a?token=1", "reject": "https://tandem.example/r?token=1"}
 
@@ -19,17 +16,7 @@ LINKS = {"accept": "https://tandem.example/a?token=1", "reject": "https://tandem
 def envelope(**known: Any) -> dict[str, Any]:
     """Return the webhook of a handoff as its receivers read it."""
     handoff = make_handoff(**known)
-    message = render_given(
-        handoff,
-        kind=LEAD_READY,
-        rep=Rep(name="Priya Raman", email="priya@harbour.example", capacity=30),
-        pool="growth",
-        brief=write_brief(handoff),
-        assignment=1,
-        previous=None,
-        assigned_at=DECIDED_AT,
-        public_url="https://tandem.example",
-    )
+    message = given_to_priya(handoff)
     read: dict[str, Any] = json.loads(message.body)
     read["data"]["links"] = LINKS
     return read

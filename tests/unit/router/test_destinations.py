@@ -8,17 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from services.router.domain.brief import write_brief
 from services.router.domain.destination import Answer, Judged, Request, Target
 from services.router.domain.destinations.choosing import DESTINATIONS
 from services.router.domain.erasure import render_contact_erased
 from services.router.domain.kind import TERMS, Kind
 from services.router.domain.mapping import FieldRule
 from services.router.domain.outcome import Outcome
-from services.router.domain.team import Rep
-from services.router.domain.webhook import LEAD_READY, Message, render_given
+from services.router.domain.webhook import Message
 from shared.events.contact import ContactErased
-from tests.support.handoffs import DECIDED_AT, make_handoff
+from tests.support.handoffs import given_to_priya, make_handoff
 
 CONTACT, HANDOFF = UUID(int=7), UUID(int=9)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -45,17 +43,7 @@ def target(kind: Kind, **options: Any) -> Target:
 def lead(**known: Any) -> Message:
     """Return the message of a lead."""
     handoff = make_handoff(contact_id=CONTACT, handoff_id=HANDOFF, **known)
-    return render_given(
-        handoff,
-        kind=LEAD_READY,
-        rep=Rep(name="Priya Raman", email="priya@harbour.example", capacity=30),
-        pool="growth",
-        brief=write_brief(handoff),
-        assignment=1,
-        previous=None,
-        assigned_at=DECIDED_AT,
-        public_url="https://tandem.example",
-    )
+    return given_to_priya(handoff)
 
 
 def answer(status: int, body: object = b"", **headers: str) -> Answer:

@@ -8,21 +8,19 @@ from uuid import UUID
 
 from jsonschema import Draft202012Validator
 
-from services.router.domain.brief import write_brief
 from services.router.domain.endpoint import EndpointEvent
 from services.router.domain.erasure import CONTACT_ERASED, render_contact_erased
 from services.router.domain.handoff import State
 from services.router.domain.nurture import CONTACT_NURTURE, render_nurture
-from services.router.domain.team import Rep
 from services.router.domain.team_reading import read_team
-from services.router.domain.webhook import EXPIRED, LEAD_READY, Message, render_expired, render_given
+from services.router.domain.webhook import EXPIRED, LEAD_READY, Message, render_expired
 from services.router.domain.webhook_schema import NURTURE_SCHEMA, webhook_schemas
 from services.router.settings import RouterSettings
 from shared.durations import parse_duration
 from shared.events.contact import ContactErased
 from shared.events.nurture import ContactNurture, NurtureKind
 from shared.events.touch import Alias
-from tests.support.handoffs import DECIDED_AT, make_handoff
+from tests.support.handoffs import DECIDED_AT, given_to_priya, make_handoff
 from tests.support.signed import signed_headers
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
@@ -40,17 +38,7 @@ def example() -> Message:
         handoff_id=UUID("0d0c1bb5-6a6f-5a55-9f0e-1c2d3e4f5a6b"),
         contact_id=UUID("7b1e9a54-2f0c-5d8a-8f63-90a1b2c3d4e5"),
     )
-    return render_given(
-        handoff,
-        kind=LEAD_READY,
-        rep=Rep(name="Priya Raman", email="priya@harbour.example", capacity=30),
-        pool="growth",
-        brief=write_brief(handoff),
-        assignment=1,
-        previous=None,
-        assigned_at=DECIDED_AT,
-        public_url="https://tandem.harbour.example",
-    )
+    return given_to_priya(handoff, public_url="https://tandem.harbour.example")
 
 
 def test_the_body() -> None:
