@@ -51,11 +51,6 @@ class PostgresServer:
         """Start the server again, on the same port."""
         await self._own().start()
 
-    async def restart(self) -> None:
-        """Stop and start the server."""
-        await self.stop()
-        await self.start()
-
     def _own(self) -> EmbeddedPostgres:
         if self._embedded is None:
             pytest.skip(f"the server that {EXTERNAL_URL} names is not ours to take down")

@@ -5,8 +5,6 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-LONGEST_PEM = 32_768  # characters, chain included
-
 
 def certificate_mistake(certificate: str, *, now: datetime | None = None) -> str | None:
     """Return what is wrong with a certificate, or None. Without `now` its time is not looked at."""

@@ -26,12 +26,6 @@ class EndpointUrl:
     port: int
     target: str
 
-    @property
-    def authority(self) -> str:
-        """The Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
 
 def read_url(written: str) -> EndpointUrl:
     """Take a URL apart. Raises UrlRefused."""

@@ -30,11 +30,6 @@ class Shadow:
     ended_at: datetime | None
     ended_because: str | None
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it still decides."""
-        return self.status == "running"
-
 
 class ShadowStore:
     """The rows of `scorer.shadow`."""

@@ -3,7 +3,7 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.router.domain.endpoint_url import UrlRefused, read_url
+from services.router.domain.endpoint_url import EndpointUrl, UrlRefused, read_url
 from services.router.sender import _http_url
 
 HOSTS = ["a.example", "b_c.example", "[::1]", "[::ffff:127.0.0.1]", "[fe80::1%eth0]", "ä.example", "10.0.0.1", "A.x."]
@@ -26,6 +26,11 @@ def test_every_url_that_is_taken(scheme: str, host: str, port: str, rest: str) -
     url = _http_url(written)
     called = (url.scheme, url.raw_host.decode(), url.port or PORTS[url.scheme], url.netloc.decode())
 
-    assert called == (read.scheme, read.host, read.port, read.authority)
+    assert called == (read.scheme, read.host, read.port, host_header(read))
     if not {".", ".."} & set(read.target.partition("?")[0].split("/")):
         assert url.raw_path.decode() == read.target
+
+
+def host_header(url: EndpointUrl) -> str:
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return host if url.port == PORTS[url.scheme] else f"{host}:{url.port}"
