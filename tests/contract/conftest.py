@@ -7,14 +7,13 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.log.opening import open_log
 from shared.log.protocol import EventLog
 from shared.log.records import Topic
-from shared.postgres.engine import open_engine
-from shared.postgres.positions import Positions
-from tests.support import reading
+from tests.support.trial import engine, positions
+
+__all__ = ["engine", "positions"]
 
 OpenLog = Callable[[], AbstractAsyncContextManager[EventLog]]
 
@@ -47,17 +46,3 @@ async def topic(log: EventLog) -> str:
 def group() -> str:
     """The name of a new group."""
     return f"group-{uuid4().hex}"
-
-
-@pytest_asyncio.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """The database of a service that the test plays."""
-    async with open_engine(database_url, name="contract") as opened:
-        await reading.create_tables(opened)
-        yield opened
-
-
-@pytest.fixture
-def positions(engine: AsyncEngine) -> Positions:
-    """The positions of that service."""
-    return Positions(engine, reading.position, owner="contract")

@@ -4,6 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from services.scorer.domain.counting import count, learn
+from services.scorer.domain.instants import to_micros
+from services.scorer.domain.state import ContactState
+from services.scorer.domain.terms import Terms
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
 from shared.events.touch import Touch, TouchType
@@ -90,3 +94,12 @@ def a_profile(message: object, *, at: datetime = NOON, contact: UUID = ADA, **fi
         "account_traits": {"industry": "logistics"},
     }
     return a_touch(message, at=at, contact=contact, **{**defaults, **fields})
+
+
+def state_after(*touches: Touch, terms: Terms) -> ContactState:
+    """Return the state of a contact that did this."""
+    state = ContactState()
+    for touch in touches:
+        learn(state, touch, to_micros(touch.occurred_at))
+        count(state, touch, to_micros(touch.occurred_at), terms=terms)
+    return state

@@ -1,22 +1,12 @@
 """Why something sent to Tandem is not understood, each reason with its meaning."""
 
-from enum import StrEnum
-from typing import Self
-
 import msgspec
 
+from services.ingest.domain.coded import Coded
 
-class Reason(StrEnum):
+
+class Reason(Coded):
     """Why an event lies in `events.rejected` instead of counting; the code never changes its meaning."""
-
-    meaning: str
-
-    def __new__(cls, code: str, meaning: str) -> Self:
-        """Make the code a string of its own, with the meaning beside it."""
-        reason = str.__new__(cls, code)
-        reason._value_ = code
-        reason.meaning = meaning
-        return reason
 
     INVALID_JSON = "invalid_json", "It is not JSON in UTF-8."
     NOT_AN_OBJECT = "not_an_object", "It is JSON, but not an object."

@@ -6,12 +6,11 @@ is still heeded. Verdicts that need other events besides are the scorer's.
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from fnmatch import translate
 from functools import lru_cache
-from typing import Self
 from urllib.parse import unquote, urlsplit
 
+from services.ingest.domain.coded import Coded
 from services.ingest.domain.crawlers import is_crawler
 from services.ingest.domain.event import Event
 from services.ingest.domain.scalars import says_yes
@@ -29,17 +28,8 @@ _OPENED = EMAIL_OPENED.lower()
 _CLICKED = EMAIL_LINK_CLICKED.lower()
 
 
-class Sign(StrEnum):
+class Sign(Coded):
     """Why a machine may have done it; the code is what a touch says as `suspect`."""
-
-    meaning: str
-
-    def __new__(cls, code: str, meaning: str) -> Self:
-        """Make the code a string of its own, with the meaning beside it."""
-        sign = str.__new__(cls, code)
-        sign._value_ = code
-        sign.meaning = meaning
-        return sign
 
     HONEYPOT = "honeypot", "It followed a link that no person sees (`TANDEM_HONEYPOT_PATHS`)."
     PREFETCHED = "prefetched", "The mail provider says that a machine loaded the pictures of the mail."

@@ -8,25 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scorer.domain.counting import count, learn
 from services.scorer.domain.engagement import engagement, group_sums, within_caps
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.state import ContactState, decode_state, encode_state
 from services.scorer.domain.terms import Terms
 from shared.events.touch import Touch, TouchType
-from tests.support.touches import NOON, a_demo_request, a_touch, a_track, agreement, changed
+from tests.support.touches import NOON, a_demo_request, a_touch, a_track, agreement, changed, state_after
 
 TERMS = Terms(1, agreement())
 DAY = timedelta(days=1)
 
 
 def counted(*touches: Touch, terms: Terms = TERMS) -> ContactState:
-    """Return the state of a contact that did this."""
-    state = ContactState()
-    for touch in touches:
-        learn(state, touch, to_micros(touch.occurred_at))
-        count(state, touch, to_micros(touch.occurred_at), terms=terms)
-    return state
+    return state_after(*touches, terms=terms)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from math import fsum
 
 import pytest
 
-from services.scorer.domain.counting import count, learn
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.readiness import assess
@@ -14,19 +13,14 @@ from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from shared.agreement.model import Stage
 from shared.events.touch import Alias, Touch
-from tests.support.touches import NOON, a_demo_request, a_profile, a_touch, a_track, agreement, changed
+from tests.support.touches import NOON, a_demo_request, a_profile, a_touch, a_track, agreement, changed, state_after
 
 TERMS = Terms(1, agreement())
 DAY = timedelta(days=1)
 
 
 def known(*touches: Touch) -> ContactState:
-    """Return the state of a contact that did this."""
-    state = ContactState()
-    for touch in touches:
-        learn(state, touch, to_micros(touch.occurred_at))
-        count(state, touch, to_micros(touch.occurred_at), terms=TERMS)
-    return state
+    return state_after(*touches, terms=TERMS)
 
 
 @pytest.mark.parametrize(
