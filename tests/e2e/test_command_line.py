@@ -27,55 +27,6 @@ def tandem(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
     )
 
 
-COMMANDS = [
-    ("up",),
-    ("ingest",),
-    ("scorer",),
-    ("router",),
-    ("send",),
-    ("receive",),
-    ("agreement", "check"),
-    ("agreement", "propose"),
-    ("agreement", "sign"),
-    ("agreement", "show"),
-    ("agreement", "log"),
-    ("agreement", "diff"),
-    ("agreement", "schema"),
-    *(("team", step) for step in ("check", "diff", "apply")),
-    ("route", "simulate"),
-    *(("handoff", step) for step in ("list", "show", "why", "release", "clock")),
-    *(("endpoint", step) for step in ("list", "show", "enable", "disable", "rotate-secret", "test")),
-    *(("delivery", step) for step in ("list", "show", "replay")),
-    ("agreement", "simulate"),
-    ("agreement", "shadow"),
-    ("source", "test-mapping"),
-    ("touch", "list"),
-    ("touch", "trust"),
-    ("touch", "distrust"),
-    ("rejected", "list"),
-    ("rejected", "show"),
-    ("rejected", "replay"),
-    ("contact", "merges"),
-    ("contact", "unmerge"),
-    *(("contact", wish) for wish in ("opt-out", "opt-in", "export", "erase")),
-    *(("source", step) for step in ("add", "set", "list", "show", "rotate", "disable", "enable")),
-    *(("handoff", step) for step in ("accept", "reject", "qualify", "win", "lose", "objection", "story")),
-    ("db", "migrate"),
-    ("topics", "create"),
-    ("settings",),
-    ("demo",),
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help(command: tuple[str, ...]) -> None:
-    """Each command's help shows an example."""
-    shown = tandem(*command, "--help")
-
-    assert shown.returncode == 0
-    assert "Example:" in shown.stdout
-
-
 def test_an_unknown_setting() -> None:
     """The start ends with one line that names the nearest setting."""
     ended = tandem("scorer", TANDEM_DATABSE_URL="postgresql://localhost/x")
