@@ -172,7 +172,8 @@ class KafkaConsumer:
         count = size = 0
         while count < max_records and size < max_bytes and self._member.settled.is_set():
             portion = max(1, min(max_records - count, (max_bytes - size) // self._usual_bytes))
-            if self._care is _Care.PROBE:
+            care = self._care
+            if care is _Care.PROBE:
                 taken = await self._probe(consumer)
             else:
                 taken = await self._take(consumer, self._portion(portion), wait)
@@ -184,6 +185,8 @@ class KafkaConsumer:
                 count += len(records)
                 size += sum(record.serialized_value_size for record in records)
             self._usual_bytes = max(1, size // count)
+            if care is _Care.SINGLY and self._care is _Care.NONE:
+                break  # taking more at once may fail, and what was found would go with it
         return found
 
     async def _take(self, consumer: AIOKafkaConsumer, portion: int, wait: timedelta) -> Found:

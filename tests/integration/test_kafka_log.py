@@ -13,13 +13,19 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.events.rejected import UNREADABLE_HEADER
 from shared.log.kafka import open_kafka_log
+from shared.log.kafka_consumer import SINGLY_AT_MOST
 from shared.log.protocol import EventLog
 from shared.log.records import Claim, Partition, Record, Topic
-from tests.support.reading import read_batches
+from shared.postgres.positions import Positions
+from tests.support.reading import Member, member, read_batches, times_handled
+from tests.support.trial import engine, positions
 from tests.support.waiting import until
+
+__all__ = ["engine", "positions"]
 
 
 @pytest_asyncio.fixture
@@ -114,3 +120,56 @@ async def test_a_record_that_cannot_be_read_takes_no_neighbour_along(
     for number in (0, 1):
         offsets = [record.offset for record in records if record.partition.number == number]
         assert offsets == sorted(set(offsets))
+
+
+async def test_a_record_that_cannot_be_read_far_ahead(
+    log: EventLog, topic: str, kafka_bootstrap: str, engine: AsyncEngine, positions: Positions
+) -> None:
+    """Taking records singly ends before it is reached; what was taken is handed out before more is risked."""
+    before = SINGLY_AT_MOST + 1_000
+    await log.append(topic, [Record(b"x", partition=1)] * before)
+    await send_with_a_name_that_is_no_text(kafka_bootstrap, topic, partition=1)
+    await log.append(topic, [Record(b"x", partition=1)] * 10)
+    group = f"group-{topic}"
+
+    async with log.consume(group, [topic], positions.claim) as consumer:
+        reader = Member("reader", consumer, positions)
+
+        async def all_handled() -> bool:
+            if batches := await consumer.fetch(max_records=3 * SINGLY_AT_MOST, timeout=timedelta(milliseconds=100)):
+                await reader.handle(batches)
+            return len(await times_handled(engine, group)) == before + 11
+
+        await until(all_handled, seconds=30)
+    assert set((await times_handled(engine, group)).values()) == {1}
+
+
+async def test_a_partition_moves_away_with_a_record_that_cannot_be_read(
+    log: EventLog, topic: str, kafka_bootstrap: str, engine: AsyncEngine, positions: Positions
+) -> None:
+    """Whoever has the partition then meets the record: each is handled once, and none holds up the others."""
+    for number in (0, 1):
+        await log.append(topic, [Record(b"x", partition=number)] * 10)
+        await send_with_a_name_that_is_no_text(kafka_bootstrap, topic, partition=number)
+        await log.append(topic, [Record(b"x", partition=number)] * 10)
+    group = f"group-{topic}"
+
+    async with log.consume(group, [topic], positions.claim) as consumer:
+        first = Member("first", consumer, positions)
+        batches = await read_batches(consumer, 1)
+        await first.handle(batches)
+        met = [record for batch in batches for record in batch.records if not record.value]
+        assert not met, "it is the next one"
+        async with member("second", log, group, topic, positions):
+
+            async def shared() -> bool:
+                return len(consumer.assigned()) == 1
+
+            async def all_handled() -> bool:
+                if batches := await consumer.fetch(max_records=50, timeout=timedelta(milliseconds=100)):
+                    await first.handle(batches)
+                return len(await times_handled(engine, group)) == 42
+
+            await until(shared, seconds=60, what="the second has a partition")
+            await until(all_handled, seconds=60)
+    assert set((await times_handled(engine, group)).values()) == {1}
