@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,8 @@ from services.client import TandemClient
 from services.receiver import WebhookReceiver, open_receiver
 from shared.leash import leashed
 from tests.support.kafka import empty_kafka
-from tests.support.processes import ROOT, TANDEM, clean_environment
+from tests.support.postgres import PostgresServer
+from tests.support.processes import ROOT, TANDEM, TandemProcess, clean_environment, running_tandem
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,26 @@ async def install(database_url: str, tmp_path: Path) -> Install:
     return create_install(database_url, tmp_path)
 
 
+@pytest_asyncio.fixture(scope="module")
+async def shared_install(
+    postgres_server: PostgresServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Install]:
+    """An install that the tests of a file share: each is about people of its own."""
+    name = f"shared_{uuid4().hex}"
+    await postgres_server.create_database(name, template=migrated_template)
+    yield create_install(postgres_server.url(name), tmp_path_factory.mktemp("shared"))
+    await postgres_server.drop_database(name)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def tandem(shared_install: Install) -> AsyncIterator[TandemProcess]:
+    """Tandem on that install, with the example agreement signed."""
+    log = shared_install.directory / "tandem.log"
+    async with running_tandem("up", settings=shared_install.settings, log=log) as running:
+        await sign_agreement(running.url, shared_install.keys)
+        yield running
+
+
 @pytest_asyncio.fixture
 async def own_kafka() -> AsyncIterator[str]:
     """A Kafka of the test's own, since the names of the topics are fixed."""
@@ -86,6 +108,11 @@ async def install_on_each_log(request: pytest.FixtureRequest, install: Install) 
         return
     async with empty_kafka() as kafka:
         yield install.on_kafka(kafka.bootstrap)
+
+
+def someone(like: str = "ada") -> str:
+    """Return a person whom nobody sent anything about."""
+    return f"{like}-{secrets.token_hex(4)}"
 
 
 async def sign_agreement(url: str, keys: dict[str, str], text: str | None = None) -> int:

@@ -9,55 +9,56 @@ from rudderstack.analytics.client import Client as RudderClient
 from segment.analytics.client import Client as SegmentClient
 
 from services.client import TandemClient
-from tests.e2e.conftest import Install, sign_agreement
-from tests.support.processes import running_tandem
+from tests.e2e.conftest import Install, someone
+from tests.support.processes import TandemProcess
 from tests.support.waiting import until
 
 VISITS = 250  # more than one batch of 100
 
 
 @pytest.mark.parametrize("sdk", [SegmentClient, RudderClient], ids=["segment", "rudderstack"])
-async def test_everything_that_an_sdk_sends(install: Install, sdk: Any) -> None:
+async def test_everything_that_an_sdk_sends(tandem: TandemProcess, shared_install: Install, sdk: Any) -> None:
     """Each event is counted once, and all of them are one contact's."""
-    async with running_tandem("up", settings=install.settings, log=install.directory / "tandem.log") as tandem:
-        await sign_agreement(tandem.url, install.keys)
-        failures: list[object] = []
-        client = sdk(
-            install.keys["source"],
-            host=tandem.url,
-            max_retries=2,
-            on_error=lambda error, _batch: failures.append(error),
+    person = someone()
+    failures: list[object] = []
+    client = sdk(
+        shared_install.keys["source"],
+        host=tandem.url,
+        max_retries=2,
+        on_error=lambda error, _batch: failures.append(error),
+    )
+
+    noon = datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(12), tzinfo=UTC)  # one day's cap
+
+    def send() -> None:
+        client.identify(
+            person, {"email": f"{person.title()}@Acme.example", "title": "Director"}, message_id="m-identify"
         )
+        client.group(person, "acme.example", {"name": "Acme", "industry": "logistics"})
+        client.alias(f"visitor-{person}", person)
+        for number in range(VISITS):
+            client.page(person, None, "Pricing", {"path": "/pricing", "visit": number})
+            clicked = {"link": number}
+            client.track(person, "Email Link Clicked", clicked, timestamp=noon, message_id=f"m-click-{number}")
+        client.track(person, "Email Link Clicked", {"link": 0}, timestamp=noon, message_id="m-click-0")  # sent twice
+        client.screen(person, None, "Home")
+        client.flush()
+        client.join()
 
-        noon = datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(12), tzinfo=UTC)  # one day's cap
+    await asyncio.to_thread(send)
+    assert failures == []
+    async with TandemClient(tandem.url, shared_install.keys["marketing"]) as api:
 
-        def send() -> None:
-            client.identify("u-1", {"email": "Ada@Acme.example", "title": "Director"}, message_id="m-identify")
-            client.group("u-1", "acme.example", {"name": "Acme", "industry": "logistics"})
-            client.alias("visitor-1", "u-1")
-            for number in range(VISITS):
-                client.page("u-1", None, "Pricing", {"path": "/pricing", "visit": number})
-                clicked = {"link": number}
-                client.track("u-1", "Email Link Clicked", clicked, timestamp=noon, message_id=f"m-click-{number}")
-            client.track("u-1", "Email Link Clicked", {"link": 0}, timestamp=noon, message_id="m-click-0")  # sent twice
-            client.screen("u-1", None, "Home")
-            client.flush()
-            client.join()
+        async def counted() -> bool:
+            contacts = (await api.get("/v1/contacts", email=f"{person}@acme.example"))["contacts"]
+            return bool(contacts) and contacts[0]["touches"] >= 2 * VISITS + 1
 
-        await asyncio.to_thread(send)
-        assert failures == []
-        async with TandemClient(tandem.url, install.keys["marketing"]) as api:
+        await until(counted, seconds=30, what=lambda: f"all counted\n{tandem.log_text()}")
+        (contact,) = (await api.get("/v1/contacts", email=f"{person}@acme.example"))["contacts"]
 
-            async def counted() -> bool:
-                contacts = (await api.get("/v1/contacts", email="ada@acme.example"))["contacts"]
-                return bool(contacts) and contacts[0]["touches"] >= 2 * VISITS + 1
-
-            await until(counted, seconds=30, what=lambda: f"all counted\n{tandem.log_text()}")
-            (contact,) = (await api.get("/v1/contacts", email="ada@acme.example"))["contacts"]
-
-        assert contact["touches"] == 2 * VISITS + 1
-        assert {"kind": "user", "value": "u-1"} in contact["aliases"]
-        assert {"kind": "anonymous", "value": "visitor-1"} in contact["aliases"]
-        assert contact["traits"]["title"] == "Director"
-        parts = {part["rule"]: part for part in contact["engagement"]["parts"] if "rule" in part}
-        assert parts["email-clicked"]["count"] == 5  # per_day of the example agreement
+    assert contact["touches"] == 2 * VISITS + 1
+    assert {"kind": "user", "value": person} in contact["aliases"]
+    assert {"kind": "anonymous", "value": f"visitor-{person}"} in contact["aliases"]
+    assert contact["traits"]["title"] == "Director"
+    parts = {part["rule"]: part for part in contact["engagement"]["parts"] if "rule" in part}
+    assert parts["email-clicked"]["count"] == 5  # per_day of the example agreement

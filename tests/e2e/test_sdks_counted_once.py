@@ -1,25 +1,20 @@
 """Each SDK in a process of its own, sending numbered events while requests fail and Tandem goes away."""
 
 import asyncio
-import secrets
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from services.client import TandemClient
-from tests.e2e.conftest import Install, create_install, sign_agreement
+from tests.e2e.conftest import Install, someone
 from tests.support.fault_proxy import answers, loses_the_answer, open_fault_proxy, resets
-from tests.support.postgres import PostgresServer
-from tests.support.processes import TandemProcess, running_tandem
+from tests.support.processes import TandemProcess
 from tests.support.sdks import SDKS, Call, Sdk, SdkRun, running_sdk
 from tests.support.waiting import until
 
@@ -42,24 +37,6 @@ FAULTS = {
 PYTHON = [sdk for sdk in SDKS if not sdk.on_node]
 NODE = [sdk for sdk in SDKS if sdk.on_node]
 each_sdk = pytest.mark.parametrize("sdk", SDKS, ids=[sdk.name for sdk in SDKS])
-
-
-@pytest_asyncio.fixture(scope="module", name="shared_install")
-async def _shared_install(
-    postgres_server: PostgresServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Install]:
-    name = f"sdks_{uuid4().hex}"
-    await postgres_server.create_database(name, template=migrated_template)
-    yield create_install(postgres_server.url(name), tmp_path_factory.mktemp("sdks"))
-    await postgres_server.drop_database(name)
-
-
-@pytest_asyncio.fixture(scope="module", name="tandem")
-async def _tandem(shared_install: Install) -> AsyncIterator[TandemProcess]:
-    log: Path = shared_install.directory / "tandem.log"
-    async with running_tandem("up", settings=shared_install.settings, log=log) as tandem:
-        await sign_agreement(tandem.url, shared_install.keys)
-        yield tandem
 
 
 async def all_counted(tandem: TandemProcess, install: Install, run: SdkRun, sent: Counter[tuple[Call, int]]) -> None:
@@ -108,16 +85,15 @@ def number_of(touch: dict[str, Any]) -> tuple[str, int]:
     return touch["type"], int(touch["properties"].get("number", 0))
 
 
-def someone(sdk: Sdk) -> str:
-    """Return a person whom nobody sent anything about."""
-    return f"{sdk.script.partition('.')[0].replace('_', '-')}-{secrets.token_hex(4)}"
+def like(sdk: Sdk) -> str:
+    return sdk.script.partition(".")[0].replace("_", "-")
 
 
 @each_sdk
 async def test_normal_traffic(tandem: TandemProcess, shared_install: Install, sdk: Sdk) -> None:
     """Each event is counted once, for the one contact that all of them are about."""
     key = shared_install.keys["source"]
-    async with running_sdk(sdk, url=tandem.url, key=key, person=someone(sdk)) as run:
+    async with running_sdk(sdk, url=tandem.url, key=key, person=someone(like(sdk))) as run:
         await run.send(NUMBERS)
         sent = await run.finish(seconds=SENDING_SECONDS)
     await all_counted(tandem, shared_install, run, sent)
@@ -138,7 +114,7 @@ async def test_faults_on_the_way(tandem: TandemProcess, shared_install: Install,
     key = shared_install.keys["source"]
     async with (
         open_fault_proxy(tandem.port, FAULTS) as proxy,
-        running_sdk(sdk, url=proxy.url, key=key, person=someone(sdk)) as run,
+        running_sdk(sdk, url=proxy.url, key=key, person=someone(like(sdk))) as run,
     ):
         while len(proxy.passed) < max(FAULTS):
             before = len(proxy.passed)
@@ -158,7 +134,7 @@ async def test_restarts_in_the_middle(tandem: TandemProcess, shared_install: Ins
     async with AsyncExitStack() as stack:
         proxies = [await stack.enter_async_context(open_fault_proxy(tandem.port)) for _ in sdks]
         runs = [
-            await stack.enter_async_context(running_sdk(sdk, url=proxy.url, key=key, person=someone(sdk)))
+            await stack.enter_async_context(running_sdk(sdk, url=proxy.url, key=key, person=someone(like(sdk))))
             for sdk, proxy in zip(sdks, proxies, strict=True)
         ]
 
