@@ -37,6 +37,7 @@ from services.router.store.endpoints import EndpointStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.ledger import LedgerStore
 from services.router.store.nurtures import NurtureStore
 from services.router.store.queue import QueueStore
 from services.router.store.replays import ReplayStore
@@ -73,7 +74,9 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
     vault = Vault(platform.secrets)
     targets = Targets(endpoints=endpoints, vault=vault, clock=clock)
-    attempting = Attempts(sender=sender, tokens=Tokens(sender), targets=targets, clock=clock)
+    attempting = Attempts(
+        sender=sender, tokens=Tokens(sender), targets=targets, ledger=LedgerStore(engine), clock=clock
+    )
     ending = AttemptEnding(
         engine=engine,
         attempts=attempts,

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 import structlog
 
-from services.router.domain.destination import Answer, Exchange, Judged, Request, Target
+from services.router.domain.destination import Answer, Exchange, Judged, Learned, Request, Target
 from services.router.domain.destinations.choosing import DESTINATIONS
+from services.router.domain.kind import TERMS
 from services.router.domain.outcome import Outcome, Reply
 from services.router.domain.webhook import Message
 from services.router.sender import Sender
+from services.router.store.ledger import LedgerStore
 from services.router.targets import TargetBroken, Targets
 from services.router.tokens import Tokens
 from shared.clock import Clock
+from shared.postgres.engine import passes
 
 _SHOWN = frozenset(
     {
@@ -39,21 +43,31 @@ class Attempted:
 class Attempts:
     """Makes attempts."""
 
-    def __init__(self, *, sender: Sender, tokens: Tokens, targets: Targets, clock: Clock) -> None:
+    def __init__(self, *, sender: Sender, tokens: Tokens, targets: Targets, ledger: LedgerStore, clock: Clock) -> None:
         self._sender = sender
+        self._ledger = ledger
         self._tokens = tokens
         self._targets = targets
         self._clock = clock
         self._logger = structlog.get_logger().bind(worker="router.deliveries")
 
-    async def make(self, target: Target | TargetBroken, message: Message, *, traceparent: str | None) -> Attempted:
-        """Make one attempt to deliver the message."""
+    async def make(
+        self,
+        target: Target | TargetBroken,
+        message: Message,
+        *,
+        traceparent: str | None,
+        delivery: UUID | None = None,
+    ) -> Attempted:
+        """Make one attempt to deliver the message; one that is of no delivery is not remembered."""
         headers: dict[str, str] = {}
         if isinstance(target, TargetBroken):
             return Attempted(_misconfigured(target), headers)
         try:
+            if delivery and TERMS[target.kind].remembered:
+                target = replace(target, known=await self._ledger.known(delivery, revision=target.revision))
             exchange = DESTINATIONS[target.kind].exchange(message, target, at=self._clock(), traceparent=traceparent)
-            reply = await self._exchange(target, exchange, headers)
+            reply = await self._exchange(target, exchange, headers, delivery)
             return Attempted(reply, headers)
         except (TargetBroken, ValueError) as error:
             return Attempted(_misconfigured(error), headers)
@@ -61,12 +75,15 @@ class Attempts:
             self._logger.exception("delivery.failed", webhook_id=message.id)
             return Attempted(Reply(status=None, outcome=Outcome.BROKEN, error=repr(error)), headers)
 
-    async def _exchange(self, target: Target, exchange: Exchange, headers: dict[str, str]) -> Reply:
+    async def _exchange(
+        self, target: Target, exchange: Exchange, headers: dict[str, str], delivery: UUID | None
+    ) -> Reply:
         """Send what the exchange wants sent, one request after the other; note the headers of the last."""
         reply = Reply(status=None, outcome=Outcome.DELIVERED)
         try:
             request = next(exchange)
             while True:
+                await self._learn(target, delivery, request.learned)
                 headers.clear()
                 headers |= {name: value if name in _SHOWN else REDACTED for name, value in request.headers.items()}
                 answers: list[Answer] = []
@@ -76,6 +93,7 @@ class Attempts:
                 request = exchange.send(answers[-1])
         except StopIteration as end:
             judged: Judged = end.value
+            await self._learn(target, delivery, judged.learned)
             return replace(
                 reply,
                 outcome=judged.outcome,
@@ -84,6 +102,17 @@ class Attempts:
             )
         finally:
             exchange.close()
+
+    async def _learn(self, target: Target, delivery: UUID | None, learned: Learned) -> None:
+        """Keep what an answer told. While PostgreSQL is away it is not kept: the next attempt asks anew."""
+        if not delivery or not learned:
+            return
+        try:
+            await self._ledger.learn(delivery, learned, revision=target.revision, now=self._clock())
+        except Exception as error:
+            if not passes(error):
+                raise
+            self._logger.warning("ledger.missed", delivery=str(delivery), reason=str(error))
 
     async def _authorised(self, target: Target, request: Request, answers: list[Answer]) -> Reply:
         if target.oauth2 is None:

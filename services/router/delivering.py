@@ -167,7 +167,7 @@ class DeliveryWorker:
     async def _deliver(self, delivery: Claimed, target: Target | TargetBroken) -> None:
         started_at, started = self._clock(), monotonic()
         message = Message(id=delivery.message_id, body=delivery.body)
-        attempted = await self._attempts.make(target, message, traceparent=delivery.traceparent)
+        attempted = await self._attempts.make(target, message, traceparent=delivery.traceparent, delivery=delivery.id)
         self._end(delivery, target, attempted, started_at=started_at, seconds=monotonic() - started)
 
     def _end(

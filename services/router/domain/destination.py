@@ -7,6 +7,7 @@ The one here speaks Standard Webhooks; the others are in `destinations`.
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -37,16 +38,23 @@ class Target:
     settings: Mapping[str, str] = field(default_factory=dict)
     mapping: FieldMapping = field(default_factory=dict)
     template: str | None = None
+    known: Mapping[str, str] = field(default_factory=dict)  # ids of records there that are the contact's, by name
+
+
+# Ids that an answer told, by name; None: there is no such record any more.
+Learned = Mapping[str, str | None]
+NOTHING_LEARNED: Learned = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. The connection's own headers are not among these."""
+    """What is sent. The connection's own headers are not among these. `learned` is kept before it is sent."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    learned: Learned = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ class Judged:
     outcome: Outcome
     error: str = ""
     retry_after: str | None = None
+    learned: Learned = field(default_factory=dict)
 
 
 Exchange = Generator[Request, Answer, Judged]

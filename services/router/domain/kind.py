@@ -33,6 +33,7 @@ class KindTerms:
 
     settings: Mapping[str, str] = field(default_factory=dict)
     mapped: bool = False  # whether a mapping says what is written
+    remembered: bool = False  # whether its records have no key of ours, so that theirs are kept
 
 
 TERMS: Mapping[Kind, KindTerms] = MappingProxyType(
@@ -46,9 +47,9 @@ TERMS: Mapping[Kind, KindTerms] = MappingProxyType(
             settings={"object": "contacts", "id_property": "email", "version": "2026-03"}, mapped=True
         ),
         Kind.DYNAMICS: KindTerms(settings={"entity": "leads", "key": "", "version": "v9.2"}, mapped=True),
-        Kind.PIPEDRIVE: KindTerms(mapped=True),
+        Kind.PIPEDRIVE: KindTerms(mapped=True, remembered=True),
         Kind.ZOHO: KindTerms(settings={"module": "Leads", "duplicate_check": "Email", "version": "v8"}, mapped=True),
-        Kind.CLOSE: KindTerms(mapped=True),
+        Kind.CLOSE: KindTerms(mapped=True, remembered=True),
         Kind.ATTIO: KindTerms(settings={"object": "people", "match": "email_addresses"}, mapped=True),
         Kind.SLACK: KindTerms(),
         Kind.TEAMS: KindTerms(),

@@ -104,7 +104,9 @@ class ErasureStore:
         await connection.execute(update(tables.delivery).where(mine).values(body=b"", traceparent=None))
 
     async def forget(self, connection: AsyncConnection, contacts: Sequence[UUID]) -> None:
-        """Remove what is kept by contact: the wish to be left alone, and words of reps that wait for the log."""
+        """Remove what is kept by contact: the wish to be left alone, words of reps for the log, records elsewhere."""
         keys = [str(contact).encode() for contact in contacts]
         await connection.execute(delete(tables.opted_out).where(tables.opted_out.c.contact_id.in_(contacts)))
+        known = tables.known_record
+        await connection.execute(delete(known).where(known.c.contact_id.in_(contacts)))
         await connection.execute(delete(tables.outbox).where(tables.outbox.c.key.in_(keys)))

@@ -247,6 +247,19 @@ nurture = Table(
     Index("nurture_of_contact", "contact_id"),
 )
 
+# Which record of a system without a key of ours is a contact's: by what name, under which revision of the endpoint.
+known_record = Table(
+    "known_record",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("contact_id", UUID(as_uuid=True), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("remote_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("learned_at", DateTime(timezone=True), nullable=False),
+    Index("known_record_of_contact", "contact_id"),
+)
+
 attempt = Table(
     "attempt",
     metadata,

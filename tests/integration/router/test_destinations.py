@@ -1,14 +1,17 @@
 """Endpoints of other kinds, over real HTTP: requests one after the other, mappings and templates that fail."""
 
+import asyncio
 import json
 from uuid import uuid4
 
 from cryptography.fernet import Fernet
+from sqlalchemy import text
 
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import RunningRouter
 from tests.support.handoffs import make_handoff
 from tests.support.receiver import Receiver, answers
+from tests.support.waiting import until
 
 KEY = Fernet.generate_key().decode()
 
@@ -26,18 +29,14 @@ async def test_a_system_that_has_to_be_asked_first(start_router: StartRouter, re
         await router.set_team(endpoints=[{**endpoint, "headers": {"x-api-token": "t0ken"}}])
         await router.hand_over(handoff)
         await receiver.wait_for(3)
-        receiver.script(
-            answers(200, b'{"success": true, "data": {"items": [{"item": {"id": 42}}]}}'),
-            answers(200, json.dumps({"success": True, "data": [{"origin_id": str(handoff.id)}]}).encode()),
-        )
+        receiver.script(answers(200, json.dumps({"success": True, "data": [{"origin_id": str(handoff.id)}]}).encode()))
         (delivery,) = await router.wait_for_delivery("delivered")
         shown = await router.call("GET", f"/v1/handoffs/{handoff.id}")
 
     paths = [request.path.split("?")[0] for request in receiver.requests]
-    assert paths == [
-        *("/api/v2/persons/search", "/api/v2/persons", "/api/v1/leads"),
-        *("/api/v2/persons/search", "/api/v1/leads"),
-    ]
+    # A search may not know the person yet; the lead is looked for among theirs.
+    assert paths == ["/api/v2/persons/search", "/api/v2/persons", "/api/v1/leads", "/api/v1/leads"]
+    assert receiver.requests[3].path == "/api/v1/leads?person_id=42&limit=50"
     assert {request.headers["x-api-token"] for request in receiver.requests} == {"t0ken"}
     assert delivery["attempts"] == 2
     assert [attempt["outcome"] for attempt in shown["deliveries"][0]["log"]] == ["server_error", "delivered"]
@@ -91,3 +90,93 @@ async def test_trying_a_system_that_keeps_records(router: RunningRouter, receive
     assert "INVALID_FIELD" in tried["response"]
     assert json.loads(receiver.requests[0].body)["LastName"] == "Test"
     assert json.loads(receiver.requests[0].body)["Mail"] == "tandem-test@example.com"
+
+
+NOBODY = answers(200, b'{"data": []}')
+MADE = answers(200, b'{"id": "lead_1"}')
+
+
+async def known(router: RunningRouter) -> list[tuple[str, str]]:
+    """Return what the ledger holds."""
+    async with router.platform.engine.connect() as connection:
+        rows = await connection.execute(text("SELECT name, remote_id FROM router.known_record ORDER BY name"))
+        return [(row.name, row.remote_id) for row in rows]
+
+
+async def test_a_record_that_is_known(start_router: StartRouter, receiver: Receiver) -> None:
+    """What an answer told is used for all that comes later about the contact, and survives a process that dies."""
+    first = make_handoff()
+    later = make_handoff(contact_id=first.contact.id)
+    url = f"http://127.0.0.1:{receiver.port}"
+    async with start_router() as router:
+        await router.set_team(endpoints=[{"name": "close", "url": url, "kind": "close"}])
+        receiver.script(NOBODY, MADE)
+        await router.hand_over(first)
+        await router.wait_for_delivery("delivered")
+        await router.kill("deliveries")
+    async with start_router() as router:
+        await router.hand_over(later)
+        await router.wait_for_delivery("delivered", count=2)
+        kept = await known(router)
+        receiver.script(answers(404), answers(200, b'{"data": [{"id": "lead_2"}]}'), answers(200))
+        await router.hand_over(make_handoff(contact_id=first.contact.id))
+        await router.wait_for_delivery("delivered", count=3)
+        afterwards = await known(router)
+
+    paths = [request.path.split("?")[0] for request in receiver.requests]
+    assert paths[:3] == ["/api/v1/lead/", "/api/v1/lead/", "/api/v1/lead/lead_1/"]
+    # Merged or deleted there meanwhile: it is looked for again.
+    assert paths[3:] == ["/api/v1/lead/lead_1/", "/api/v1/lead/", "/api/v1/lead/lead_2/"]
+    assert (kept, afterwards) == ([("lead", "lead_1")], [("lead", "lead_2")])
+
+
+async def test_a_record_of_another_account(start_router: StartRouter, receiver: Receiver) -> None:
+    """With another key or address the same id may be somebody else: nothing is known there."""
+    first = make_handoff()
+    endpoint = {"name": "close", "url": f"http://127.0.0.1:{receiver.port}", "kind": "close"}
+    async with start_router(secret_key=KEY) as router:
+        await router.set_team(endpoints=[{**endpoint, "headers": {"authorization": "Bearer one"}}])
+        receiver.script(NOBODY, MADE)
+        await router.hand_over(first)
+        await router.wait_for_delivery("delivered")
+        await router.set_team(endpoints=[{**endpoint, "headers": {"authorization": "Bearer two"}}])
+        receiver.script(NOBODY, MADE)
+        await router.hand_over(make_handoff(contact_id=first.contact.id))
+        await router.wait_for_delivery("delivered", count=2)
+
+    assert [request.path.split("?")[0] for request in receiver.requests] == ["/api/v1/lead/"] * 4
+
+
+async def test_a_record_of_somebody_who_is_erased(start_router: StartRouter, receiver: Receiver) -> None:
+    """Its id is forgotten, and what an attempt under way learns of it afterwards is not kept."""
+    done, sending = make_handoff(), make_handoff()
+    endpoint = {"name": "close", "url": f"http://127.0.0.1:{receiver.port}", "kind": "close", "retries": []}
+    async with start_router() as router:
+        await router.set_team(endpoints=[endpoint])
+        receiver.script(NOBODY, MADE)
+        await router.hand_over(done)
+        await router.wait_for_delivery("delivered")
+        erased = asyncio.Event()
+
+        async def made_late(receiver: Receiver, writer: asyncio.StreamWriter) -> bool:
+            await erased.wait()
+            return await MADE(receiver, writer)
+
+        receiver.script(NOBODY, made_late)
+        await router.hand_over(sending)
+        await receiver.wait_for(4)
+        before = await known(router)
+        await router.erase(done.contact.id)
+        await router.erase(sending.contact.id)
+        await router.wait_for_state(done.id, "withdrawn")
+        await router.wait_for_state(sending.id, "withdrawn")
+        erased.set()
+
+        async def ended() -> bool:
+            shown = await router.call("GET", f"/v1/handoffs/{sending.id}")
+            return any(item["attempts"] for item in shown["deliveries"])
+
+        await until(ended, what="the attempt that was under way to end")
+        afterwards = await known(router)
+
+    assert (before, afterwards) == ([("lead", "lead_1")], [])

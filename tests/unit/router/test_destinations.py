@@ -227,6 +227,87 @@ def test_a_lead_in_close() -> None:
     assert (throttled.outcome, throttled.retry_after) == (Outcome.THROTTLED, "5")
 
 
+PERSON = {"success": True, "data": {"id": 42}}
+LEADS: dict[str, Any] = {"success": True, "data": []}
+LEAD_MADE = {"success": True, "data": {"id": "lead_7"}}
+MADE = f"lead {HANDOFF}"
+
+
+def learned(sent: list[Request], judged: Judged) -> dict[str, str | None]:
+    """Return what was learned in all."""
+    told = [*(request.learned for request in sent), judged.learned]
+    return {name: value for each in told for name, value in each.items()}
+
+
+def test_what_an_exchange_teaches() -> None:
+    """Each id is told with the request that follows its answer, so that it is kept before anything else may fail."""
+    nobody = {"success": True, "data": {"items": []}}
+    sent, judged = converse(Kind.PIPEDRIVE, answer(200, nobody), answer(201, PERSON), answer(201, LEAD_MADE))
+
+    assert sent[2].learned == {"person": "42"}
+    assert learned(sent, judged) == {"person": "42", MADE: "lead_7"}
+
+
+def test_a_person_that_is_known() -> None:
+    """Nobody is searched for; the lead is looked for among theirs, since an answer may have been lost."""
+    sent, judged = converse(Kind.PIPEDRIVE, answer(200, LEADS), answer(201, LEAD_MADE), known={"person": "42"})
+
+    assert [(request.method, request.url.partition("?")[0][19:]) for request in sent] == [
+        ("GET", "/api/v1/leads"),
+        ("POST", "/api/v1/leads"),
+    ]
+    assert json.loads(sent[1].body)["person_id"] == 42
+    assert (judged.outcome, learned(sent, judged)) == (Outcome.DELIVERED, {MADE: "lead_7"})
+
+
+def test_a_lead_that_is_known() -> None:
+    """It is made once: an attempt after the one that made it only looks whether it is still there."""
+    sent, judged = converse(Kind.PIPEDRIVE, answer(200, LEAD_MADE), known={"person": "42", MADE: "lead_7"})
+
+    assert [request.method for request in sent] == ["GET"]
+    assert judged.outcome is Outcome.DELIVERED
+
+
+def test_records_that_are_not_there_any_more() -> None:
+    """What was deleted or merged there is forgotten, looked for again, and made again."""
+    known = {"person": "42", MADE: "lead_7"}
+    found = {"success": True, "data": {"items": [{"item": {"id": 43}}]}}
+    sent, judged = converse(
+        Kind.PIPEDRIVE,
+        *(answer(404), answer(200, LEADS), answer(400, {"success": False})),  # neither the lead nor the person
+        *(answer(200, found), answer(200, LEADS), answer(201, {"success": True, "data": {"id": "lead_8"}})),
+        known=known,
+    )
+
+    assert sent[3].learned == {"person": None, MADE: None}
+    assert json.loads(sent[5].body)["person_id"] == 43
+    assert learned(sent, judged) == {"person": "43", MADE: "lead_8"}
+
+
+@pytest.mark.parametrize("status", [429, 500, 401])
+def test_a_known_record_at_a_bad_moment(status: int) -> None:
+    """A failure that says nothing about the record forgets nothing and makes nothing."""
+    refused = status == 401
+    for kind, known in ((Kind.PIPEDRIVE, {MADE: "lead_7"}), (Kind.CLOSE, {"lead": "lead_7"})):
+        sent, judged = converse(kind, answer(status), known=known)
+
+        assert len(sent) == 1
+        assert learned(sent, judged) == {}
+        assert (judged.outcome is Outcome.REFUSED) == refused
+        assert judged.outcome is not Outcome.DELIVERED
+
+
+def test_a_lead_in_close_that_is_known() -> None:
+    """It is changed without a search, and looked for again when it is not there."""
+    known = {"lead": "lead_7"}
+    changed, _ = converse(Kind.CLOSE, answer(200), known=known)
+    again, judged = converse(Kind.CLOSE, answer(404), answer(200, {"data": [{"id": "x"}]}), answer(200), known=known)
+
+    assert [(request.method, request.url[19:]) for request in changed] == [("PUT", "/api/v1/lead/lead_7/")]
+    assert again[1].learned == {"lead": None}
+    assert learned(again, judged) == {"lead": "x"}
+
+
 @pytest.mark.parametrize("kind", WRITING)
 def test_an_erasure_is_for_people(kind: Kind) -> None:
     """No record of a customer is deleted by us; the delivery fails and says which contact it is about."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.router.domain.destination import Exchange, Judged, Request, Target, templated
+from services.router.domain.destination import NOTHING_LEARNED, Exchange, Judged, Learned, Request, Target, templated
 from services.router.domain.kind import TERMS
 from services.router.domain.mapping import FieldMapping, FieldRule, apply_mapping
 from services.router.domain.outcome import Outcome
@@ -71,13 +71,14 @@ def setting(target: Target, name: str) -> str:
     return target.settings.get(name) or TERMS[target.kind].settings[name]
 
 
-def ask(target: Target, method: str, path: str, body: Any = None) -> Request:
+def ask(target: Target, method: str, path: str, body: Any = None, *, learned: Learned = NOTHING_LEARNED) -> Request:
     """Return a request to a path below the endpoint's URL, with the body as JSON if there is one."""
     return Request(
         method=method,
         url=target.url.rstrip("/") + path,
         headers={**JSON_HEADERS, **target.headers},
         body=b"" if body is None else msgspec.json.encode(body),
+        learned=learned,
     )
 
 

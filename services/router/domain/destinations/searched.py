@@ -1,18 +1,27 @@
 """Systems without a key to write by: look first, then create or change.
 
 What the search finds is the record of an earlier attempt, too, so that an attempt whose answer was lost makes no
-second one.
+second one. A search may not know yet what was written seconds ago: the ids that answers told are remembered, and come
+before it. A record that is not there any more is forgotten, and looked for again.
 """
 
-from collections.abc import Mapping
-from urllib.parse import urlencode
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, urlencode
 
-from services.router.domain.destination import Answer, Exchange, Judged, Target
+from services.router.domain.destination import Answer, Exchange, Judged, Learned, Request, Target
 from services.router.domain.destinations.lead import Lead, ask, fields_of
 from services.router.domain.mapping import FieldRule
 from services.router.domain.outcome import Outcome
 
 LONGEST_TITLE = 250  # characters
+
+# What is remembered of a contact.
+_PERSON, _LEAD = "person", "lead"
+_LONGEST_ID = 200  # characters
+_NOT_THERE = frozenset({404, 410})
+_MADE_BEFORE = "An earlier attempt had made the lead."
 
 
 def pipedrive(lead: Lead, target: Target) -> Exchange:
@@ -20,33 +29,26 @@ def pipedrive(lead: Lead, target: Target) -> Exchange:
 
     https://developers.pipedrive.com/docs/api/v1/Leads, https://developers.pipedrive.com/docs/api/v1/Persons
     """
-    email, handoff = lead["contact"]["email"], lead["handoff"]["id"]
-    if not email:
+    if not lead["contact"]["email"]:
         raise ValueError("the contact has no e-mail address, which Pipedrive is to find it by.")
-    query = urlencode({"term": email, "fields": "email", "exact_match": "true", "limit": "1"})
-    answer = yield ask(target, "GET", f"/api/v2/persons/search?{query}")
-    if (refused := _refused(answer)) is not None:
-        return refused
-    items = ((answer.json() or {}).get("data") or {}).get("items") or []
-    person = items[0]["item"]["id"] if items else None
-    if person is None:
-        created = {"name": lead["contact"]["name"] or email, "emails": [{"value": email, "primary": True}]}
-        if phone := lead["brief"]["who"]["phone"]:
-            created["phones"] = [{"value": phone, "primary": True}]
-        answer = yield ask(target, "POST", "/api/v2/persons", created)
-        if (refused := _refused(answer)) is not None:
-            return refused
-        person = ((answer.json() or {}).get("data") or {}).get("id")
-    else:
-        answer = yield ask(target, "GET", f"/api/v1/leads?{urlencode({'person_id': person, 'limit': 50})}")
-        if (refused := _refused(answer)) is not None:
-            return refused
-        if any(item.get("origin_id") == handoff for item in (answer.json() or {}).get("data") or []):
-            return Judged(Outcome.DELIVERED, "An earlier attempt had made the lead.")
-    title = f"{lead['contact']['name'] or email}: {lead['brief']['why_now']['summary']}"[:LONGEST_TITLE]
-    fields = fields_of(lead, target, {"title": FieldRule(const=title)})
-    answer = yield ask(target, "POST", "/api/v1/leads", {**fields, "person_id": person, "origin_id": handoff})
-    return _refused(answer) or Judged(Outcome.DELIVERED)
+    if made := target.known.get(_lead_of(lead)):
+        answer = yield ask(target, "GET", f"/api/v1/leads/{quote(made, safe='')}")
+        if answer.status not in _NOT_THERE:
+            return _refused(answer) or Judged(Outcome.DELIVERED, _MADE_BEFORE)
+    if known := target.known.get(_PERSON):
+        judged = yield from _find_or_make_lead(lead, target, known)
+        if judged.outcome not in {Outcome.REFUSED, Outcome.GONE}:
+            return judged
+        # Merged or deleted there; or the lead itself is refused, which the attempt below then says.
+    found = yield from _find_person(lead, target)
+    if isinstance(found, Judged):
+        return found
+    if found:
+        return (yield from _find_or_make_lead(lead, target, found))
+    person = yield from _make_person(lead, target)
+    if isinstance(person, Judged):
+        return person
+    return (yield from _make_lead(lead, target, person))
 
 
 def close(lead: Lead, target: Target) -> Exchange:
@@ -57,15 +59,22 @@ def close(lead: Lead, target: Target) -> Exchange:
     email = lead["contact"]["email"]
     if not email:
         raise ValueError("the contact has no e-mail address, which Close is to find it by.")
+    fields = fields_of(lead, target, {"description": "brief.text"})
+    forgotten: Learned = {}
+    if known := target.known.get(_LEAD):
+        answer = yield ask(target, "PUT", f"/api/v1/lead/{quote(known, safe='')}/", fields)
+        if answer.status not in _NOT_THERE:
+            return _of_close(answer)
+        forgotten = {_LEAD: None}
     quoted = email.replace("\\", "\\\\").replace('"', '\\"')
     query = urlencode({"query": f'email_address:"{quoted}"', "_limit": "1", "_fields": "id"})
-    answer = yield ask(target, "GET", f"/api/v1/lead/?{query}")
+    answer = yield ask(target, "GET", f"/api/v1/lead/?{query}", learned=forgotten)
     if answer.outcome() is not Outcome.DELIVERED:
         return _of_close(answer)
     found = (answer.json() or {}).get("data") or []
-    fields = fields_of(lead, target, {"description": "brief.text"})
     if found:
-        answer = yield ask(target, "PUT", f"/api/v1/lead/{found[0]['id']}/", fields)
+        path = f"/api/v1/lead/{found[0]['id']}/"
+        answer = yield ask(target, "PUT", path, fields, learned=_id_of(found[0], _LEAD))
         return _of_close(answer)
     who = lead["brief"]["who"]
     contact = {
@@ -76,7 +85,72 @@ def close(lead: Lead, target: Target) -> Exchange:
     }
     company = lead["contact"]["company"] or contact["name"]
     answer = yield ask(target, "POST", "/api/v1/lead/", {"name": company, "contacts": [contact], **fields})
-    return _of_close(answer)
+    made = answer.json() if answer.outcome() is Outcome.DELIVERED else None
+    return replace(_of_close(answer), learned=_id_of(made, _LEAD))
+
+
+def _find_person(lead: Lead, target: Target) -> Generator[Request, Answer, str | Judged | None]:
+    """Return the person's id, None for one that is not there, or what a failure amounts to."""
+    query = urlencode({"term": lead["contact"]["email"], "fields": "email", "exact_match": "true", "limit": "1"})
+    forgotten: Learned = {name: None for name in (_PERSON, _lead_of(lead)) if name in target.known}
+    answer = yield ask(target, "GET", f"/api/v2/persons/search?{query}", learned=forgotten)
+    if (refused := _refused(answer)) is not None:
+        return refused
+    items = (answer.json().get("data") or {}).get("items") or []
+    return str(items[0]["item"]["id"]) if items else None
+
+
+def _make_person(lead: Lead, target: Target) -> Generator[Request, Answer, str | Judged]:
+    """Return the id of the new person, or what a failure amounts to."""
+    email = lead["contact"]["email"]
+    created = {"name": lead["contact"]["name"] or email, "emails": [{"value": email, "primary": True}]}
+    if phone := lead["brief"]["who"]["phone"]:
+        created["phones"] = [{"value": phone, "primary": True}]
+    answer = yield ask(target, "POST", "/api/v2/persons", created)
+    if (refused := _refused(answer)) is not None:
+        return refused
+    person = (answer.json().get("data") or {}).get("id")
+    if person is None:
+        return Judged(Outcome.BROKEN, "Pipedrive made a person and does not say which.")
+    return str(person)
+
+
+def _find_or_make_lead(lead: Lead, target: Target, person: str) -> Exchange:
+    query = urlencode({"person_id": person, "limit": 50})
+    answer = yield ask(target, "GET", f"/api/v1/leads?{query}", learned=_learned(target, person))
+    if (refused := _refused(answer)) is not None:
+        return refused
+    for item in answer.json().get("data") or []:
+        if item.get("origin_id") == lead["handoff"]["id"]:
+            return Judged(Outcome.DELIVERED, _MADE_BEFORE, learned=_id_of(item, _lead_of(lead)))
+    return (yield from _make_lead(lead, target, person))
+
+
+def _make_lead(lead: Lead, target: Target, person: str) -> Exchange:
+    title = f"{lead['contact']['name'] or lead['contact']['email']}: {lead['brief']['why_now']['summary']}"
+    fields = fields_of(lead, target, {"title": FieldRule(const=title[:LONGEST_TITLE])})
+    whose = int(person) if person.isdecimal() else person
+    body = {**fields, "person_id": whose, "origin_id": lead["handoff"]["id"]}
+    answer = yield ask(target, "POST", "/api/v1/leads", body, learned=_learned(target, person))
+    if (refused := _refused(answer)) is not None:
+        return refused
+    return Judged(Outcome.DELIVERED, learned=_id_of(answer.json().get("data"), _lead_of(lead)))
+
+
+def _learned(target: Target, person: str) -> Learned:
+    """Return what is new about the person."""
+    return {} if target.known.get(_PERSON) == person else {_PERSON: person}
+
+
+def _lead_of(lead: Lead) -> str:
+    """Return the name that the lead of a handoff is remembered by."""
+    return f"{_LEAD} {lead['handoff']['id']}"
+
+
+def _id_of(record: Any, name: str) -> Learned:
+    """Return the id of a record by the name that it is to be remembered by, as far as the answer has one."""
+    found = str((record.get("id") if isinstance(record, Mapping) else None) or "")
+    return {name: found} if found and len(found) <= _LONGEST_ID else {}
 
 
 def _refused(answer: Answer) -> Judged | None:
