@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0021_known_records"
-down_revision = "0019_agreements"
+down_revision = "0022_readmission"
 branch_labels = None
 depends_on = None
 
