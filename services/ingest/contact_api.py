@@ -5,9 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.ingest.answering import json_answer, telling_when_away
 from services.ingest.store.aliases import Aliases
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import json_response
 from shared.ids import ContactId
 
 
@@ -19,8 +19,7 @@ def contact_routes(aliases: Aliases, keys: KeyRing) -> APIRouter:
     async def read_aliases(request: Request, contact_id: UUID) -> Response:
         """Return the aliases that name the contact, and since when."""
         require(keys, request, Role.MARKETING, Role.SALES, Role.ADMIN)
-        with telling_when_away():
-            named = await aliases.of_contact(ContactId(contact_id))
-        return json_answer({"id": contact_id, "aliases": named})
+        named = await aliases.of_contact(ContactId(contact_id))
+        return json_response({"id": contact_id, "aliases": named})
 
     return router

@@ -6,11 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.ingest.answering import Cursor, Limit, json_answer, read_cursor, telling_when_away, write_cursor
 from services.ingest.errors import MergeNotFound, MergeTooDeep
 from services.ingest.store.merges import Merges, StoredMerge
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import Cursor, Limit, json_response, read_cursor, write_cursor
 from shared.http.problems import ProblemError
 from shared.telemetry.metrics import Metrics
 
@@ -28,10 +28,9 @@ def create_merge_routes(merges: Merges, *, keys: KeyRing, metrics: Metrics, cloc
         """List merges, newest first; with `contact` those that made it what it is, and that which took it away."""
         require(keys, request, *READERS)
         before = read_cursor(cursor)
-        with telling_when_away():
-            found = await merges.page(contact=contact, before=before, limit=limit + 1)
+        found = await merges.page(contact=contact, before=before, limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
-        return json_answer(
+        return json_response(
             {
                 "merges": [_show(merge) for merge in found[:limit]],
                 "next": write_cursor(last.merged_at, last.id) if last else None,
@@ -43,15 +42,14 @@ def create_merge_routes(merges: Merges, *, keys: KeyRing, metrics: Metrics, cloc
         """Make the merged contact one of its own again. The two are never merged again by themselves."""
         principal = require(keys, request, Role.MARKETING, Role.ADMIN)
         try:
-            with telling_when_away():
-                merge, newly = await merges.undo(merge_id, by=principal.name, now=clock())
+            merge, newly = await merges.undo(merge_id, by=principal.name, now=clock())
         except MergeNotFound as error:
             raise ProblemError(404, "merge_not_found", str(error)) from None
         except MergeTooDeep as error:
             raise ProblemError(409, "later_merge", str(error), first=str(error.first)) from None
         if newly:
             metrics.merges_undone.inc()
-        return json_answer(_show(merge))
+        return json_response(_show(merge))
 
     return router
 

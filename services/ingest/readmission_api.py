@@ -6,16 +6,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.ingest.answering import telling_when_away
 from services.ingest.domain.readmission import aliases_of
 from services.ingest.errors import NotErased, NotOnePerson
 from services.ingest.store.readmissions import Readmission, ReadmissionStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
-from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
+from shared.http.pages import Limit, described, json_response, page_json, read_as, read_body, read_cursor
 from shared.http.problems import ProblemError
 from shared.telemetry.metrics import Metrics
 
@@ -57,13 +56,12 @@ class ReadmissionRoutes:
         self,
         request: Request,
         contact: UUID | None = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Limit = 50,
         cursor: str | None = None,
     ) -> Response:
         require(self.keys, request, Role.MARKETING, Role.SALES, Role.ADMIN)
         before = read_cursor(cursor)
-        with telling_when_away():
-            found = await self.store.page(contact=contact, before=before, limit=limit + 1)
+        found = await self.store.page(contact=contact, before=before, limit=limit + 1)
         return page_json("readmissions", [((one.at, one.id), _shown(one)) for one in found], limit=limit)
 
     async def readmit(self, request: Request) -> Response:
@@ -74,8 +72,7 @@ class ReadmissionRoutes:
             if not aliases or "\0" in name:
                 raise ProblemError(422, "invalid_request", f"{name!r} is neither an address nor a user id.")
         try:
-            with telling_when_away():
-                done = await self.store.readmit(uuid.uuid4(), names, by=principal.name, now=self.clock())
+            done = await self.store.readmit(uuid.uuid4(), names, by=principal.name, now=self.clock())
         except NotErased as error:
             raise ProblemError(404, "not_erased", str(error)) from None
         except NotOnePerson as error:

@@ -18,7 +18,7 @@ from services.ingest.store.rejections import RejectionStore
 from services.ingest.store.replays import ReplayStore
 from shared.clock import Clock, require_aware
 from shared.http.keys import KeyRing, Role, require
-from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
+from shared.http.pages import Limit, described, json_response, page_json, read_as, read_body, read_cursor
 from shared.http.problems import ProblemError
 
 READERS = (Role.MARKETING, Role.ADMIN)
@@ -84,7 +84,7 @@ class RejectedRoutes:
         since: Since = None,
         until: Until = None,
         waiting: Waiting = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Limit = 50,
         cursor: str | None = None,
     ) -> Response:
         require(self.keys, request, *READERS)

@@ -30,14 +30,13 @@ from services.ingest.store.sources import SourceStore, StoredSource
 from shared.clock import Clock
 from shared.durations import parse_duration
 from shared.http.keys import KeyRing, Role, require
-from shared.http.pages import described, json_response, read_as, read_body
+from shared.http.pages import Limit, described, json_response, read_as, read_body
 from shared.http.problems import ProblemError
 from shared.secrets import SecretBox, SecretsError
 
 READERS = (Role.ADMIN, Role.MARKETING)
 LONGEST_OVERLAP = timedelta(days=90)
 
-Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str, Query(description="`next` of the page before.", max_length=200)]
 
 

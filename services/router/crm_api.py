@@ -22,7 +22,7 @@ from services.router.store.crm import CrmStore, StoredHook
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
-from shared.http.pages import json_response, page_json, read_body, read_cursor
+from shared.http.pages import Limit, json_response, page_json, read_body, read_cursor
 from shared.http.problems import ProblemError
 from shared.secrets import SecretBox, SecretsError
 
@@ -125,7 +125,7 @@ class CrmRoutes:
         request: Request,
         endpoint: str,
         outcome: Annotated[list[Outcome] | None, Query(description="Only those of which this came.")] = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Limit = 50,
         cursor: str | None = None,
     ) -> Response:
         require(self.keys, request, *_READERS)

@@ -17,7 +17,7 @@ from services.router.store.deliveries import DeliveryStore
 from services.router.store.replays import Replay, ReplayStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
-from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
+from shared.http.pages import Limit, described, json_response, page_json, read_as, read_body, read_cursor
 from shared.http.problems import ProblemError
 
 READERS = (Role.SALES, Role.MARKETING, Role.ADMIN)
@@ -65,7 +65,7 @@ class DeliveryRoutes:
         handoff: UUID | None = None,
         created_from: datetime | None = None,
         created_before: datetime | None = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Limit = 50,
         cursor: str | None = None,
     ) -> Response:
         require(self.keys, request, *READERS)

@@ -32,7 +32,7 @@ from services.router.store.objections import ObjectionStore
 from services.router.store.teams import TeamStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
-from shared.http.pages import described, json_response, page_json, read_as, read_body, read_cursor
+from shared.http.pages import Limit, described, json_response, page_json, read_as, read_body, read_cursor
 from shared.http.problems import ProblemError
 
 READERS = (Role.REP, Role.SALES, Role.MARKETING, Role.ADMIN)
@@ -89,7 +89,7 @@ class HandoffRoutes:
         self,
         request: Request,
         state: Annotated[list[State] | None, Query(description="Only those in one of these states.")] = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Limit = 50,
         cursor: str | None = None,
     ) -> Response:
         require(self.keys, request, *READERS)

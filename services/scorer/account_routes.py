@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
 from services.scorer.account_showing import show_account
-from services.scorer.answering import READERS, Cursor, Limit, encode_cursor, json_answer, rank_cursor, reading
+from services.scorer.answering import READERS, encode_cursor, rank_cursor
 from services.scorer.domain.account import AccountState
 from services.scorer.domain.state import account_id
 from services.scorer.domain.terms import Terms
@@ -17,6 +17,7 @@ from services.scorer.store.accounts import AccountStore
 from services.scorer.store.agreements import AgreementStore
 from shared.clock import Clock, require_aware
 from shared.http.keys import KeyRing, require
+from shared.http.pages import Cursor, Limit, json_response
 from shared.http.problems import ProblemError
 
 AsOf = Annotated[datetime | None, Query(description="Instant to score at, with a time zone; now when absent.")]
@@ -36,7 +37,7 @@ def create_account_routes(
         require(keys, request, *READERS)
         before = rank_cursor(cursor)
         at = _instant(as_of, clock)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             terms = await _terms(connection)
             if domain is not None:
                 found = [(account_id(_plain(domain)), 0.0)]
@@ -51,7 +52,7 @@ def create_account_routes(
             if counting
         ]
         more = f"{found[limit - 1][1]!r} {found[limit - 1][0]}" if len(found) > limit else None
-        return json_answer({"accounts": shown, "next": encode_cursor(more)})
+        return json_response({"accounts": shown, "next": encode_cursor(more)})
 
     @router.get("/{key}")
     async def read_account(request: Request, key: str, as_of: AsOf = None) -> Response:
@@ -62,13 +63,13 @@ def create_account_routes(
             one = UUID(key)
         except ValueError:
             one = account_id(_plain(key))
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             terms = await _terms(connection)
             people = (await accounts.people(connection, [one]))[one]
             state = (await accounts.read(connection, [one])).get(one)
         if not people and state is None:
             raise ProblemError(404, "account_not_found", f"Nobody of an account {key} counts for it.")
-        return json_answer(show_account(one, state or AccountState(), people, terms, as_of=at))
+        return json_response(show_account(one, state or AccountState(), people, terms, as_of=at))
 
     async def _terms(connection: AsyncConnection) -> Terms:
         active = await agreements.active(connection)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
 from services.scorer.agreement_answering import Number, mistaken, text_of, told
-from services.scorer.answering import READERS, Cursor, Limit, encode_cursor, json_answer, number_cursor, reading
+from services.scorer.answering import READERS, encode_cursor, number_cursor
 from services.scorer.store.agreement_log import Entry, read_log
 from services.scorer.store.agreements import AgreementStore
 from shared.agreement.comparing import Comparison, compare
@@ -18,6 +18,7 @@ from shared.agreement.parse import parse_agreement
 from shared.agreement.schema import agreement_schema
 from shared.http.documents import SCHEMA_ANSWER, SCHEMA_MEDIA_TYPE
 from shared.http.keys import KeyRing, require
+from shared.http.pages import Cursor, Limit, json_response
 
 
 def create_agreement_history_routes(engine: AsyncEngine, *, agreements: AgreementStore, keys: KeyRing) -> APIRouter:
@@ -34,18 +35,18 @@ def create_agreement_history_routes(engine: AsyncEngine, *, agreements: Agreemen
         """List who proposed and signed which version, and when it came into force, newest first."""
         require(keys, request, *READERS)
         before = number_cursor(cursor)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await read_log(connection, before=before, limit=limit + 1)
         more = str(found[limit - 1].number) if len(found) > limit else None
-        return json_answer({"log": [_show_entry(entry) for entry in found[:limit]], "next": encode_cursor(more)})
+        return json_response({"log": [_show_entry(entry) for entry in found[:limit]], "next": encode_cursor(more)})
 
     @router.get("/{version}/diff/{other}")
     async def compare_versions(request: Request, version: Number, other: Number) -> Response:
         """Tell in words what is different in the other version."""
         require(keys, request, *READERS)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             before, after = await _agreement(connection, version), await _agreement(connection, other)
-        return json_answer({"from": version, "to": other, **_show_comparison(compare(before, after))})
+        return json_response({"from": version, "to": other, **_show_comparison(compare(before, after))})
 
     @router.post("/{version}/diff")
     async def compare_text(request: Request, version: Number) -> Response:
@@ -55,9 +56,9 @@ def create_agreement_history_routes(engine: AsyncEngine, *, agreements: Agreemen
         parsed = await asyncio.to_thread(parse_agreement, text)
         if not isinstance(parsed, Agreement):
             raise mistaken(parsed)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             before = await _agreement(connection, version)
-        return json_answer({"from": version, "to": None, **_show_comparison(compare(before, parsed))})
+        return json_response({"from": version, "to": None, **_show_comparison(compare(before, parsed))})
 
     async def _agreement(connection: AsyncConnection, version: int) -> Agreement:
         with told():

@@ -9,16 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from services.scorer.agreement_answering import Number, mistaken, text_of, told
-from services.scorer.answering import (
-    READERS,
-    Cursor,
-    Limit,
-    encode_cursor,
-    json_answer,
-    number_cursor,
-    reading,
-    writing,
-)
+from services.scorer.answering import READERS, encode_cursor, number_cursor
 from services.scorer.showing import show_replay, show_version
 from services.scorer.store.agreements import AgreementStore, Side
 from services.scorer.store.replays import ReplayStore
@@ -28,6 +19,7 @@ from shared.agreement.parse import parse_draft
 from shared.clock import Clock
 from shared.http.documents import problem_response
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import Cursor, Limit, json_response
 from shared.http.problems import ProblemError
 
 _PROPOSERS = (Role.MARKETING, Role.SALES, Role.ADMIN)
@@ -57,11 +49,11 @@ def create_agreement_routes(
         """List all versions of the agreement, newest first."""
         require(keys, request, *READERS)
         before = number_cursor(cursor)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await agreements.page(connection, before=before, limit=limit + 1)
         more = str(found[limit - 1].version) if len(found) > limit else None
         shown = [show_version(version) for version in found[:limit]]
-        return json_answer({"agreements": shown, "next": encode_cursor(more)})
+        return json_response({"agreements": shown, "next": encode_cursor(more)})
 
     @router.post("")
     async def propose(request: Request) -> Response:
@@ -71,31 +63,31 @@ def create_agreement_routes(
         parsed = await asyncio.to_thread(parse_draft, text)
         if not isinstance(parsed, Agreement):
             raise mistaken(parsed)
-        async with writing(engine) as connection:
+        async with engine.begin() as connection:
             version, is_new = await agreements.propose(
                 connection, parsed, content_hash=content_hash(parsed), text=text, by=principal.name, now=clock()
             )
-        return json_answer(show_version(version), 201 if is_new else 200)
+        return json_response(show_version(version), 201 if is_new else 200)
 
     @router.get("/active", responses={404: problem_response("No agreement is active.")})
     async def read_active(request: Request) -> Response:
         """Return the agreement that decisions are made under."""
         require(keys, request, *READERS)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             with told():
                 version = await agreements.read_active(connection)
             progress = await replays.progress(connection, version.version)
-        return json_answer(show_version(version) | {"replay": show_replay(progress)})
+        return json_response(show_version(version) | {"replay": show_replay(progress)})
 
     @router.get("/{version}")
     async def read_agreement(request: Request, version: Number) -> Response:
         """Return one version of the agreement."""
         require(keys, request, *READERS)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             with told():
                 found = await agreements.read(connection, version)
             progress = await replays.progress(connection, version)
-        return json_answer(show_version(found) | {"replay": show_replay(progress)})
+        return json_response(show_version(found) | {"replay": show_replay(progress)})
 
     @router.post("/{version}/signatures")
     async def sign(request: Request, version: Number) -> Response:
@@ -106,7 +98,7 @@ def create_agreement_routes(
         """
         principal = require(keys, request, *_SIDES)
         signed_hash = await _signed_hash(request)
-        async with writing(engine) as connection:
+        async with engine.begin() as connection:
             with told():
                 signed = await agreements.sign(
                     connection,
@@ -120,7 +112,7 @@ def create_agreement_routes(
             progress = await replays.progress(connection, version)
         if signed.status in {"activating", "active"}:
             on_activation()
-        return json_answer(show_version(signed) | {"replay": show_replay(progress)}, 201)
+        return json_response(show_version(signed) | {"replay": show_replay(progress)}, 201)
 
     return router
 

@@ -1,16 +1,12 @@
-"""How the scorer's routes answer: JSON, cursors, and a database that is away."""
+"""What the scorer's routes have in common: who may read, and where pages begin."""
 
 import base64
 import binascii
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from fastapi import Query
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from starlette.responses import Response
 
 from services.scorer.errors import AgreementMissing
 from shared.clock import require_aware
@@ -19,24 +15,7 @@ from shared.http.problems import ProblemError
 
 READERS = (Role.MARKETING, Role.SALES, Role.REP, Role.ADMIN)
 
-Limit = Annotated[int, Query(ge=1, le=200)]
-Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 Version = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Version of the agreement to score under.")]
-
-
-def json_answer(content: Any, status: int = 200) -> Response:
-    """Return the content as JSON."""
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
-
-
-def reading(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]:
-    """Open a connection."""
-    return engine.connect()
-
-
-def writing(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]:
-    """Open a transaction that is committed at the end."""
-    return engine.begin()
 
 
 def encode_cursor(text: str | None) -> str | None:

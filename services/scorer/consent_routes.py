@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from services.scorer.answering import json_answer, reading
 from services.scorer.domain.wishes import wish
 from services.scorer.erasing import Eraser
 from services.scorer.errors import ContactMissing
@@ -14,6 +13,7 @@ from services.scorer.handlers import Scorer
 from services.scorer.store.contacts import ContactStore
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import json_response
 from shared.http.problems import ProblemError
 
 _NEXT = (
@@ -47,7 +47,7 @@ def create_consent_routes(
             erasure, touches = await eraser.erase(contact_id)
         except ContactMissing as error:
             raise _unknown(error) from None
-        return json_answer(
+        return json_response(
             {
                 "erasure": erasure.id,
                 "contact_ids": erasure.contact_ids,
@@ -60,19 +60,19 @@ def create_consent_routes(
 
     async def say(request: Request, contact_id: UUID, *, opted_out: bool) -> Response:
         principal = require(keys, request, Role.MARKETING, Role.SALES, Role.ADMIN)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             if await contacts.find(connection, contact_id) is None:
                 raise _unknown(ContactMissing(contact_id))
         at = clock()
         touch = wish(contact_id, opted_out=opted_out, by=principal.name, role=principal.role, at=at)
         await scorer.take(touch)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await contacts.find(connection, contact_id)
         if found is None:  # erased in the meantime
             raise _unknown(ContactMissing(contact_id))
         contact_id, state = found
         # The newest word counts, and somebody's clock may be ahead of ours.
-        return json_answer({"id": contact_id, "opted_out": state.is_opted_out, "said_by": principal.name, "at": at})
+        return json_response({"id": contact_id, "opted_out": state.is_opted_out, "said_by": principal.name, "at": at})
 
     return router
 

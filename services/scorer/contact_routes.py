@@ -10,14 +10,10 @@ from starlette.responses import Response
 
 from services.scorer.answering import (
     READERS,
-    Cursor,
-    Limit,
     Version,
     encode_cursor,
     instant_cursor,
     instant_of,
-    json_answer,
-    reading,
     unknown_contact,
     unknown_version,
     uuid_cursor,
@@ -29,6 +25,7 @@ from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.touches import TouchStore
 from shared.http.keys import KeyRing, require
+from shared.http.pages import Cursor, Limit, json_response
 
 AsOf = Annotated[datetime | None, Query(description="Instant to score at, with a time zone; now when absent.")]
 
@@ -54,7 +51,7 @@ def create_contact_routes(
         after = uuid_cursor(cursor)
         question = Question(as_of=instant_of(as_of))
         address = None if email is None else email.strip().lower().replace("\0", "")
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await contacts.page(connection, after=after, limit=limit + 1, email=address)
             active = await agreements.active(connection)
             shown = [
@@ -62,7 +59,7 @@ def create_contact_routes(
                 for contact_id, state in found[:limit]
             ]
         more = str(found[limit - 1][0]) if len(found) > limit else None
-        return json_answer({"contacts": shown, "next": encode_cursor(more)})
+        return json_response({"contacts": shown, "next": encode_cursor(more)})
 
     @router.get("/{contact_id}")
     async def read_contact(request: Request, contact_id: UUID, as_of: AsOf = None, version: Version = None) -> Response:
@@ -75,7 +72,7 @@ def create_contact_routes(
         """
         require(keys, request, *READERS)
         question = Question(as_of=instant_of(as_of), version=version)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await contacts.find(connection, contact_id)
             if found is None:
                 raise unknown_contact(contact_id)
@@ -84,7 +81,7 @@ def create_contact_routes(
                 standing = await standings.of(connection, *found, question, active=active)
             except AgreementMissing as missing:
                 raise unknown_version(missing) from None
-        return json_answer(show_contact(standing))
+        return json_response(show_contact(standing))
 
     @router.get("/{contact_id}/touches")
     async def list_touches(request: Request, contact_id: UUID, cursor: Cursor = None, limit: Limit = 50) -> Response:
@@ -94,7 +91,7 @@ def create_contact_routes(
         """
         require(keys, request, *READERS)
         before = instant_cursor(cursor)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             owner = await contacts.find(connection, contact_id)
             if owner is None:
                 raise unknown_contact(contact_id)
@@ -103,6 +100,6 @@ def create_contact_routes(
         shown = [show_touch(judged, active.terms if active else None) for judged in found[:limit]]
         last = found[limit - 1].touch if len(found) > limit else None
         more = f"{last.occurred_at.isoformat()} {last.id}" if last else None
-        return json_answer({"touches": shown, "next": encode_cursor(more)})
+        return json_response({"touches": shown, "next": encode_cursor(more)})
 
     return router

@@ -8,21 +8,14 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from services.scorer.answering import (
-    READERS,
-    Version,
-    instant_of,
-    json_answer,
-    reading,
-    unknown_contact,
-    unknown_version,
-)
+from services.scorer.answering import READERS, Version, instant_of, unknown_contact, unknown_version
 from services.scorer.errors import AgreementMissing
 from services.scorer.history import MOST_POINTS, History, Span
 from services.scorer.store.contacts import ContactStore
 from shared.clock import Clock
 from shared.durations import parse_duration
 from shared.http.keys import KeyRing, require
+from shared.http.pages import json_response
 from shared.http.problems import ProblemError
 
 Since = Annotated[datetime | None, Query(description="First instant, with a time zone; 90 days before `until`.")]
@@ -54,7 +47,7 @@ def create_history_routes(
         """
         require(keys, request, *READERS)
         span = _span(instant_of(since), instant_of(until) or clock(), step)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await contacts.find(connection, contact_id)
             if found is None:
                 raise unknown_contact(contact_id)
@@ -62,7 +55,7 @@ def create_history_routes(
                 told = await history.tell(connection, *found, span, version=version)
             except AgreementMissing as missing:
                 raise unknown_version(missing) from None
-        return json_answer(told)
+        return json_response(told)
 
     return router
 

@@ -10,16 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
 from services.scorer.agreement_answering import Number, mistaken, text_of, told
-from services.scorer.answering import (
-    Cursor,
-    Limit,
-    encode_cursor,
-    instant_cursor,
-    json_answer,
-    number_cursor,
-    reading,
-    writing,
-)
+from services.scorer.answering import encode_cursor, instant_cursor, number_cursor
 from services.scorer.domain.leads import LeadKind
 from services.scorer.errors import SimulationMissing
 from services.scorer.simulation_asking import Asking
@@ -33,6 +24,7 @@ from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_draft
 from shared.clock import Clock
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import Cursor, Limit, json_response
 
 SIMULATORS = (Role.MARKETING, Role.SALES, Role.ADMIN)
 
@@ -65,13 +57,13 @@ def create_simulating_routes(
         parsed = await asyncio.to_thread(parse_draft, text)
         if not isinstance(parsed, Agreement):
             raise mistaken(parsed)
-        async with writing(engine) as connection:
+        async with engine.begin() as connection:
             active = await agreements.active_version(connection)
             asked = asking.text(text, parsed, active=active)
             with told():
                 await simulations.add(connection, asked)
         on_request()
-        return json_answer({**show_simulation(asked), "result": None}, 202)
+        return json_response({**show_simulation(asked), "result": None}, 202)
 
     @router.post("/{version}/simulate", status_code=202)
     async def simulate(
@@ -80,13 +72,13 @@ def create_simulating_routes(
         """Have a version decided over the history, beside the active one."""
         principal = require(keys, request, *SIMULATORS)
         asking = Asking(since=since, segment=segment, capacity=capacity, by=principal.name, at=clock())
-        async with writing(engine) as connection:
+        async with engine.begin() as connection:
             with told():
                 draft = await agreements.read(connection, version)
                 asked = asking.version(draft, active=await agreements.active_version(connection))
                 await simulations.add(connection, asked)
         on_request()
-        return json_answer({**show_simulation(asked), "result": None}, 202)
+        return json_response({**show_simulation(asked), "result": None}, 202)
 
     return router
 
@@ -111,12 +103,12 @@ def create_simulation_routes(
         """List simulations, newest first, without their results."""
         require(keys, request, *SIMULATORS)
         before = instant_cursor(cursor)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             found = await simulations.page(connection, before=before, limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         more = f"{last.requested_at.isoformat()} {last.id}" if last else None
         shown = [show_simulation(simulation) for simulation in found[:limit]]
-        return json_answer({"simulations": shown, "next": encode_cursor(more)})
+        return json_response({"simulations": shown, "next": encode_cursor(more)})
 
     @router.get("/{simulation_id}")
     async def read_simulation(request: Request, simulation_id: UUID) -> Response:
@@ -125,12 +117,12 @@ def create_simulation_routes(
         Contacts are replayed one by one, so the leads of accounts are in neither agreement's; `accounts` tells of them.
         """
         require(keys, request, *SIMULATORS)
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             with told():
                 found = await _found(connection, simulations, simulation_id)
             with told():
                 result = await results.of(connection, found)
-        return json_answer({**show_simulation(found), "result": result})
+        return json_response({**show_simulation(found), "result": result})
 
     @router.get("/{simulation_id}/leads")
     async def list_leads(
@@ -143,24 +135,24 @@ def create_simulation_routes(
         """List leads with names and reasons: those that the draft gains and loses, unless others are asked for."""
         require(keys, request, *SIMULATORS)
         after = number_cursor(cursor) or 0
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             with told():
                 found = await _found(connection, simulations, simulation_id)
             rows = await leads.page(connection, found.comparison_id, kinds=kind, after=after, limit=limit + 1)
             shown = [await show_lead(connection, contacts, row) for row in rows[:limit]]
         more = str(rows[limit - 1].id) if len(rows) > limit else None
-        return json_answer({"leads": shown, "next": encode_cursor(more)})
+        return json_response({"leads": shown, "next": encode_cursor(more)})
 
     @router.post("/{simulation_id}/cancel")
     async def cancel(request: Request, simulation_id: UUID) -> Response:
         """End a simulation; one that has ended stays as it is."""
         require(keys, request, *SIMULATORS)
-        async with writing(engine) as connection:
+        async with engine.begin() as connection:
             with told():
                 await _found(connection, simulations, simulation_id)
             await simulations.cancel(connection, simulation_id, now=clock())
             found = await _found(connection, simulations, simulation_id)
-        return json_answer(show_simulation(found))
+        return json_response(show_simulation(found))
 
     return router
 

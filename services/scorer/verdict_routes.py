@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from services.scorer.answering import json_answer, reading
 from services.scorer.errors import TouchMissing
 from services.scorer.overruling import Overruling
 from services.scorer.showing import show_touch
 from services.scorer.store.agreements import AgreementStore
 from shared.http.keys import KeyRing, Role, require
+from shared.http.pages import json_response
 from shared.http.problems import ProblemError
 
 _JUDGES = (Role.MARKETING, Role.SALES, Role.ADMIN)
@@ -39,8 +39,8 @@ def create_verdict_routes(
             judged = await overruling.overrule(contact_id, touch_id, trusted=trusted, by=by)
         except TouchMissing as missing:
             raise ProblemError(404, "touch_not_found", str(missing)) from None
-        async with reading(engine) as connection:
+        async with engine.connect() as connection:
             active = await agreements.active(connection)
-        return json_answer(show_touch(judged, active.terms if active else None))
+        return json_response(show_touch(judged, active.terms if active else None))
 
     return router

@@ -4,16 +4,19 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.clock import require_aware
 from shared.http.problems import ProblemError
 
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 Place = tuple[datetime, UUID]
 
 T = TypeVar("T")
@@ -31,7 +34,7 @@ def read_cursor(cursor: str | None) -> Place | None:
     try:
         at, _, item = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
         return require_aware(datetime.fromisoformat(at)), UUID(item)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, OverflowError):
         raise ProblemError(422, "invalid_cursor", "Use the `next` of the page before as cursor.") from None
 
 
