@@ -84,7 +84,7 @@ async def test_a_contact_with_an_open_handoff(install: Install, receiver: Webhoo
         export = json.loads(await run("contact", "export", _new(answer), install=install, url=tandem.url))
         assert _new(answer) != contact
         assert len(export["ingest"]["readmissions"]) == 1
-        assert {touch["source"] for touch in export["scorer"]["touches"]} == {"tandem", "website"}
+        assert {touch["source"] for touch in export["scorer"]["touches"]} == {"tandem", "source"}
     finally:
         await tandem.stop()
 
