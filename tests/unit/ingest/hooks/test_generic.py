@@ -152,6 +152,14 @@ def test_what_cannot_be_mapped(body: Any, mapping: str, reason: Reason) -> None:
     assert reason_in(Provider.GENERIC, body, mapping=mapping) is reason
 
 
+def test_json_that_is_called_a_form() -> None:
+    """It is read as what it is: whoever tries an address with curl says so without knowing."""
+    form = "application/x-www-form-urlencoded"
+    event = event_in(Provider.GENERIC, {"email": "ada@acme.example"}, mapping=WHO, content_type=form)
+
+    assert event.names.email == "ada@acme.example"
+
+
 def test_some_of_many() -> None:
     """The good ones are understood; the body is kept once, for a replay under a corrected mapping."""
     body = [{"email": "a@b.example"}, {"mail": "c@b.example"}, {"mail": "d@b.example"}]
