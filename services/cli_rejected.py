@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from services.cli_client import DEFAULT_URL, Key, Url
@@ -58,24 +57,17 @@ def rejected_list(
     if as_json:
         _print_json(rows)
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("id", no_wrap=True)
-    for name in ("first rejected", "source", "reason", "seen", "at", "message"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        cells = (
-            row["id"],
-            _instant(row["first_seen"]),
-            row["source"] or "-",
-            row["reason"],
-            str(row["seen"]) if row["waiting"] else f"{row['seen']}, replayed",
-            _place(row),
-            row["message"],
-        )
-        table.add_row(*(Text(printable(str(cell), lines=False)) for cell in cells))
-    out.print(table)
+    for line in (line for row in rows for line in outline(row)):
+        out.print(Text(printable(line, lines=False)), soft_wrap=True)
     if more:
         problems.print(f"There are more than these {limit}: use the filters, or --limit.")
+
+
+def outline(row: dict[str, Any]) -> tuple[str, str]:
+    """Return a rejection in two lines: a table of these is wider than any screen."""
+    seen = f"seen {row['seen']}" if row["waiting"] else f"seen {row['seen']}, replayed"
+    facts = (row["id"], _instant(row["first_seen"]), row["source"] or "-", row["reason"], _place(row), seen)
+    return "  ".join(map(str, facts)), f"    {row['message']}"
 
 
 @rejected.command("show")
