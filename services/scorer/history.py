@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -112,9 +113,8 @@ def _shown(at: Micros, point: Point) -> dict[str, Any]:
 
 def _in_span(activations: Sequence[Activation], span: Span) -> list[dict[str, Any]]:
     """Return the versions that were in force within the span, with when they came into force."""
-    ends = [following.since for following in activations[1:]] + [None]
     return [
         {"version": each.version, "title": each.title, "since": each.since, "until": end}
-        for each, end in zip(activations, ends, strict=True)
+        for each, end in zip_longest(activations, [following.since for following in activations[1:]])
         if each.since <= span.until and (end is None or end > span.since)
     ]

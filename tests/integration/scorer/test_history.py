@@ -70,6 +70,16 @@ async def test_versions_in_force(rig: Rig) -> None:
     ]
 
 
+async def test_before_any_agreement(rig: Rig) -> None:
+    """There is nothing to score by: what was done is told all the same."""
+    await rig.give(a_profile("who"), a_touch(1, path="/pricing", at=NOON - DAY))
+
+    history = await rig.get(f"/v1/contacts/{ADA}/history", since=(NOON - 2 * DAY).isoformat())
+
+    assert history["agreements"] == []
+    assert [(point["engagement"], point["touches"]) for point in history["points"]] == [(None, 0), (None, 1), (None, 1)]
+
+
 async def test_what_happened(rig: Rig) -> None:
     """Handoffs, what sales said about them, and opting out; a repeat stands once."""
     version = await rig.activate()
