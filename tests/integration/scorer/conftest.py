@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import httpx
 import msgspec
 import pytest_asyncio
+from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Receive, Scope, Send
 
 from services.scorer.accounts import AccountDecider
 from services.scorer.api import create_router
@@ -115,7 +118,7 @@ class Rig:
             clock=lambda: self.now,
             on_activation=lambda: None,
         )
-        overruling = Overruling(
+        self._overruling = Overruling(
             engine,
             holding=holding,
             telling=telling,
@@ -151,15 +154,21 @@ class Rig:
             agreements=self.agreements,
             clock=lambda: self.now,
         )
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://scorer")
+        self._claims: dict[Partition, tuple[int, int]] = {}
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The API of the process; most processes of the tests that end them are never asked anything."""
         keys = KeyRing(
             KeyEntry(role=role, name=f"{role} person", key=key, kind="web" if role is Role.SOURCE else None)
             for role, key in KEYS.items()
         )
         router = create_router(
-            engine,
+            self.engine,
             scorer=self.scorer,
             eraser=self.eraser,
-            overruling=overruling,
+            overruling=self._overruling,
             contacts=self.contacts,
             touches=self.touches,
             agreements=self.agreements,
@@ -178,14 +187,14 @@ class Rig:
         async def ready() -> tuple[str, ...]:
             return ()
 
-        app = create_app(
+        return create_app(
             [Service(name="scorer", router=router, workers={}, readiness=ready)],
             metrics=self.metrics,
             draining=lambda: False,
         )
-        self.openapi = app.openapi
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scorer")
-        self._claims: dict[Partition, tuple[int, int]] = {}
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
     async def call(
         self, method: str, path: str, *, role: Role | None = Role.MARKETING, **request: Any

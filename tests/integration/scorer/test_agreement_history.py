@@ -27,7 +27,9 @@ async def call_everything(rig: Rig, roles: tuple[Role | None, ...], *, draft: An
         {"content": OTHER},
     )
     called = 0
-    for path, method in sorted({(path, method) for path, item in rig.openapi()["paths"].items() for method in item}):
+    for path, method in sorted(
+        {(path, method) for path, item in rig.app.openapi()["paths"].items() for method in item}
+    ):
         if method == "get":
             continue
         concrete = path.replace("{version}", str(draft["version"])).replace("{contact_id}", str(draft["contact"]))
