@@ -50,7 +50,9 @@ def agreement_sign(version: int, url: Url = DEFAULT_URL, key: Key = "") -> None:
     """
     signed = call(lambda: client(url, key).sign(version))
     signatures = ", ".join(f"{item['side']} ({item['signed_by']})" for item in signed["signatures"])
-    out.print(f"Agreement {signed['version']} is {signed['status']}; signed by {signatures}", soft_wrap=True)
+    missing = {"marketing", "sales"} - {item["side"] for item in signed["signatures"]}
+    waits = f"; waits for {missing.pop()}" if missing else ""
+    out.print(f"Agreement {signed['version']} is {signed['status']}; signed by {signatures}{waits}", soft_wrap=True)
 
 
 @agreement.command("show")

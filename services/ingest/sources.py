@@ -110,7 +110,7 @@ class SourceDirectory:
             require_enabled(source)
             return source
         if other is not None:
-            raise ProblemError(403, "forbidden", f"A {other} key may not send events; it takes that of a source.")
+            raise ProblemError(403, "forbidden", f"A key of {other} may not send events; it takes that of a source.")
         if self._book is None:
             raise _not_known_yet()  # a 401 would have the sender drop what it may send
         raise ProblemError(

@@ -117,7 +117,7 @@ def require(keys: KeyRing, request: Request, *roles: Role) -> Principal:
         )
     if principal.role not in roles:
         allowed = ", ".join(roles)
-        raise ProblemError(403, "forbidden", f"A {principal.role} key may not do this; it takes one of: {allowed}.")
+        raise ProblemError(403, "forbidden", f"A key of {principal.role} may not do this; it takes one of: {allowed}.")
     return principal
 
 
