@@ -9,7 +9,6 @@ from datetime import datetime
 
 from services.router.domain.endpoint import EndpointEvent
 from services.router.domain.nurture import render_nurture
-from services.router.domain.webhook import Message
 from services.router.reading import reject, trace_of
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.nurtures import NewNurture, NurtureStore
@@ -20,7 +19,7 @@ from shared.log.records import Batch
 from shared.postgres.outbox import Outbox, OutboxMessage
 from shared.postgres.positions import Positions
 
-_Read = tuple[ContactNurture, Message, str | None]
+_Read = tuple[ContactNurture, str | None]  # with its trace
 
 
 class NurtureHandler:
@@ -54,12 +53,13 @@ class NurtureHandler:
             team = await self._teams.lock(connection)
             endpoints = [endpoint.name for endpoint in team.endpoints if endpoint.wants(EndpointEvent.CONTACT_NURTURE)]
             if read and endpoints:
+                told = [(nurture, render_nurture(nurture), trace) for nurture, trace in read]
                 new = await self._nurtures.add(
-                    connection, [NewNurture(message.id, nurture.contact_id, nurture.at) for nurture, message, _ in read]
+                    connection, [NewNurture(message.id, nurture.contact_id, nurture.at) for nurture, message, _ in told]
                 )
                 deliveries = [
                     NewDelivery(message, endpoint, contact_id=nurture.contact_id, traceparent=trace)
-                    for nurture, message, trace in read
+                    for nurture, message, trace in told
                     if message.id in new
                     for endpoint in endpoints
                 ]
@@ -74,7 +74,7 @@ def _read(batches: Sequence[Batch], *, now: datetime) -> tuple[list[_Read], list
         try:
             nurture = decode_nurture(record.value)
             require_aware(nurture.at)
-            read.append((nurture, render_nurture(nurture), trace_of(record)))
+            read.append((nurture, trace_of(record)))
         except (ValueError, OverflowError, RecursionError) as error:  # msgspec's errors are ValueErrors
             rejected.append(reject(record, reason="malformed", message=str(error), now=now))
     return read, rejected

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 
 from services.scorer.domain.arming import ArmingKind
+from services.scorer.domain.engagement import engagement
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import DAY, from_micros
-from services.scorer.domain.readiness import assess
 from services.scorer.domain.stage import stage
 from services.scorer.domain.state import ContactState, Nurtured
 from services.scorer.domain.terms import Terms
@@ -20,24 +20,33 @@ from shared.agreement.model import JOURNEY, Stage
 from shared.events.nurture import ContactNurture, NurtureKind
 from shared.ids import derived_id
 
+_WITH_SALES = frozenset({ArmingKind.HANDED, ArmingKind.CLOSED})
+
 
 def nurture(contact_id: UUID, state: ContactState, terms: Terms, *, at: int) -> list[ContactNurture]:
     """Tell what is to be told as of the instant, and note when to look again."""
-    state.nurture_due = None
     if terms.nurture_every is None:
+        state.nurture_due = None
         return []
     arming = state.arming
     known = state.nurtured or Nurtured()
+    reached = stage(state, terms, at)
     told = []
     if arming.kind is ArmingKind.ARMED and arming.before is ArmingKind.HANDED and arming.handoff_id != known.cooled:
-        told += _tell(contact_id, state, terms, kind=NurtureKind.COOLED, at=at, handoff_id=arming.handoff_id)
-        state.nurtured = msgspec.structs.replace(state.nurtured or known, cooled=arming.handoff_id)
-    if state.is_opted_out or arming.kind in {ArmingKind.HANDED, ArmingKind.CLOSED}:
+        told += _tell(
+            contact_id, state, terms, kind=NurtureKind.COOLED, at=at, reached=reached, handoff_id=arming.handoff_id
+        )
+        state.nurtured = known = msgspec.structs.replace(state.nurtured or known, cooled=arming.handoff_id)
+    if state.is_opted_out or arming.kind in _WITH_SALES:
+        state.nurture_due = None
         return told
-    known = state.nurtured or known
-    if stage(state, terms, at) != known.stage and (known.at is None or at >= known.at + terms.nurture_every):
-        told += _tell(contact_id, state, terms, kind=NurtureKind.STAGE, at=at)
-    _look_again(state, terms, at)
+    if reached != known.stage and (known.at is None or at >= known.at + terms.nurture_every):
+        told += _tell(contact_id, state, terms, kind=NurtureKind.STAGE, at=at, reached=reached)
+    due = _next_look(state, terms, at, reached)
+    planned = state.nurture_due
+    # Looking too early changes nothing, and a later time would be one more write to the index of what is due.
+    if planned is None or planned <= at or (due is not None and due < planned):
+        state.nurture_due = due
     return told
 
 
@@ -47,9 +56,19 @@ def recycled(contact_id: UUID, state: ContactState, terms: Terms, *, at: int, re
     known = state.nurtured or Nurtured()
     if terms.nurture_every is None or handoff_id == known.recycled:
         return []
-    told = _tell(contact_id, state, terms, kind=NurtureKind.RECYCLED, at=at, handoff_id=handoff_id, reason=reason)
+    reached = stage(state, terms, at)
+    told = _tell(
+        contact_id,
+        state,
+        terms,
+        kind=NurtureKind.RECYCLED,
+        at=at,
+        reached=reached,
+        handoff_id=handoff_id,
+        reason=reason,
+    )
     state.nurtured = msgspec.structs.replace(state.nurtured or known, recycled=handoff_id)
-    _look_again(state, terms, at)
+    state.nurture_due = _next_look(state, terms, at, reached)
     return told
 
 
@@ -58,26 +77,27 @@ def start_nurturing(state: ContactState, terms: Terms, at: int) -> None:
     state.nurture_due = None
     if terms.nurture_every is None:
         return
+    reached = stage(state, terms, at)
     if state.nurtured is None:
         handoff_id = state.arming.handoff_id
-        state.nurtured = Nurtured(stage=stage(state, terms, at), recycled=handoff_id, cooled=handoff_id)
+        state.nurtured = Nurtured(stage=reached, recycled=handoff_id, cooled=handoff_id)
         if state.arming.kind is not ArmingKind.ARMED:
-            state.nurtured = Nurtured(stage=state.nurtured.stage)
-    _look_again(state, terms, at)
+            state.nurtured = Nurtured(stage=reached)
+    state.nurture_due = _next_look(state, terms, at, reached)
 
 
-def _look_again(state: ContactState, terms: Terms, at: int) -> None:
-    """Note when the stage will have changed, or may be told."""
+def _next_look(state: ContactState, terms: Terms, at: int, reached: Stage | None) -> int | None:
+    """Return when the stage will have changed, or may be told, if nothing else happens."""
     known = state.nurtured or Nurtured()
     assert terms.nurture_every is not None, "the caller has looked"
-    reached = stage(state, terms, at)
     soonest = at + 1 if known.at is None else known.at + terms.nurture_every
     if reached != known.stage:
-        state.nurture_due = max(at + 1, soonest)
-    elif reached is not None:
-        # By the end of its day, so that the index of what is due is not written with each touch.
-        ends = -(-_end_of(reached, state, terms) // DAY) * DAY
-        state.nurture_due = max(at + 1, soonest, ends)
+        return max(at + 1, soonest)
+    if reached is None:
+        return None
+    # By the end of its day, so that the index of what is due is not written with each touch.
+    ends = -(-_end_of(reached, state, terms) // DAY) * DAY
+    return max(at + 1, soonest, ends)
 
 
 def _end_of(reached: Stage, state: ContactState, terms: Terms) -> int:
@@ -97,15 +117,19 @@ def _tell(
     *,
     kind: NurtureKind,
     at: int,
+    reached: Stage | None,
     handoff_id: UUID | None = None,
     reason: str = "",
 ) -> list[ContactNurture]:
-    known = state.nurtured or Nurtured()
-    assessment = assess(state, terms, at)
+    before = state.nurtured or Nurtured()
+    engaged_at = at
     if state.withdrawn_at is not None:
         at = max(at, state.withdrawn_at + 1)  # an opt-out that was taken back does not void what came after it
-    state.nurtured = msgspec.structs.replace(known, stage=assessment.stage, at=at)
-    if state.is_opted_out or fit(state, terms).disqualified_by:
+    state.nurtured = msgspec.structs.replace(before, stage=reached, at=at)
+    if state.is_opted_out:
+        return []
+    fitting = fit(state, terms)
+    if fitting.disqualified_by:
         return []
     return [
         ContactNurture(
@@ -114,11 +138,11 @@ def _tell(
             kind=kind,
             at=from_micros(at),
             agreement=terms.version,
-            stage=assessment.stage,
-            before=known.stage,
-            engagement=assessment.engagement.score,
-            fit=assessment.fit.score,
-            touches=assessment.touches,
+            stage=reached,
+            before=before.stage,
+            engagement=engagement(state, terms, engaged_at).score,
+            fit=fitting.score.score,
+            touches=state.touches,
             aliases=tuple(state.aliases),
             account_domain=state.account_domain(),
             handoff_id=handoff_id,
