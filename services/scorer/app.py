@@ -31,6 +31,7 @@ from services.scorer.store.shadows import ShadowStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import SimulationStore
 from services.scorer.store.touches import TouchStore
+from services.scorer.sweeper import Sweeper
 from services.scorer.telling import Telling
 from services.scorer.worker import deciding_accounts, once_readable, repricing, scoring_worker, sweeping
 from shared.outbox_gauges import measuring
@@ -78,6 +79,15 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         eraser=eraser,
         agreements=agreements,
         metrics=platform.metrics,
+        clock=platform.clock,
+    )
+    sweeper = Sweeper(
+        engine,
+        telling=telling,
+        roster=roster,
+        contacts=contacts,
+        touches=touches,
+        agreements=agreements,
         clock=platform.clock,
     )
     overruling = Overruling(
@@ -154,8 +164,8 @@ async def open_scorer(settings: ScorerSettings, platform: Platform) -> AsyncIter
         ),
         workers={
             "scoring": once_readable(platform, agreements, scoring.run),
-            "cooling": sweeping("cooling", scorer.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
-            "repricing": repricing(scorer, every=settings.repricing_every, wake=activated),
+            "cooling": sweeping("cooling", sweeper.arm_cooled, every=settings.cooling_every, wake=asyncio.Event()),
+            "repricing": repricing(sweeper, every=settings.repricing_every, wake=activated),
             "replaying": sweeping("replaying", replaying.go_on, every=settings.repricing_every, wake=agreed),
             "accounts": deciding_accounts(deciding, every=settings.accounts_every),
             "accounts_cooling": sweeping(

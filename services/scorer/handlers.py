@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.scorer.arrival import Arrived, read_batches, reject
 from services.scorer.domain.accepting import Unusable
 from services.scorer.domain.counting import start_counting
-from services.scorer.domain.deciding import Decision, pass_time, take_feedback, take_touch
+from services.scorer.domain.deciding import Decision, take_feedback, take_touch
 from services.scorer.domain.merging import owners, part_strangers, roots
 from services.scorer.domain.recounting import recount
 from services.scorer.domain.state import ContactState
@@ -23,7 +23,7 @@ from services.scorer.merging import Merging
 from services.scorer.repricing import reprice
 from services.scorer.roster import Roster, counted
 from services.scorer.store.agreements import AgreementStore
-from services.scorer.store.contacts import ContactStore, Lane
+from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.touches import TouchStore
@@ -65,7 +65,7 @@ def _part(
 
 
 class Scorer:
-    """Counts touches, decides, heeds feedback, merges contacts, and applies new agreements."""
+    """Counts touches, decides, heeds feedback, and merges contacts."""
 
     def __init__(
         self,
@@ -149,51 +149,6 @@ class Scorer:
         async with self._positions.transaction([batch]) as connection:
             await self._telling.rejected(connection, rejected)
         self._telling.announce((), rejected=len(rejected))
-
-    async def apply_agreement(self, *, limit: int, lane: Lane | None = None) -> int:
-        """Decide contacts under the active agreement that were last decided under another; return how many.
-
-        Each contact is decided once, as of the instant of activation, by whichever process gets hold of it first. In a
-        lane they are taken in the order of their ids, and the lane moves on.
-        """
-        async with self._engine.begin() as connection:
-            active = await self._agreements.hold_active(connection)
-            if active is None:
-                return 0
-            version = active.terms.version
-            if lane is None:
-                states = await self._contacts.lock_outdated(connection, version, limit=limit)
-            else:
-                states = await self._contacts.lock_outdated_in(connection, version, lane, limit=limit)
-            if not states:
-                return 0
-            before = counted(states)
-            repriced = await reprice(connection, self._touches, active, states)
-            decided = [(contact_id, decision) for contact_id, each in repriced.items() for decision in each]
-            await self._telling.decided(connection, decided, active.terms, traces={})
-            await self._roster.keep(connection, states, active, before=before)
-            await self._contacts.save(connection, states)
-        self._telling.announce(decision for _, decision in decided)
-        if lane is not None:
-            lane.after = next(reversed(states))
-        return len(states)
-
-    async def arm_cooled(self, *, limit: int) -> int:
-        """Let time alone arm contacts, and change their stage, where it is due; return how many."""
-        now = self._clock()
-        async with self._engine.begin() as connection:
-            active = await self._agreements.hold_active(connection)
-            terms = active.terms if active else None
-            states = await self._contacts.lock_cooled(connection, now, limit=limit)
-            decided = [
-                (contact_id, decision)
-                for contact_id, state in states.items()
-                for decision in pass_time(contact_id, state, terms, now=now)
-            ]
-            await self._telling.decided(connection, decided, terms, traces={})
-            await self._contacts.save(connection, states)
-        self._telling.announce(decision for _, decision in decided)
-        return len(states)
 
     async def _score(self, connection: AsyncConnection, arrived: Arrived, also: Collection[UUID]) -> _Outcome:
         active = await self._agreements.hold_active(connection)

@@ -13,6 +13,7 @@ from services.scorer.handlers import Scorer
 from services.scorer.settings import ScorerSettings
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import Lane, lanes
+from services.scorer.sweeper import Sweeper
 from shared.events.topics import TopicName
 from shared.log.group_worker import GroupWorker, members_of
 from shared.platform import Platform
@@ -89,18 +90,18 @@ def sweeping(name: str, sweep: Callable[..., Awaitable[int]], *, every: timedelt
     return partial(repeat, work, worker=name, retry=every, wake=wake)
 
 
-def repricing(scorer: Scorer, *, every: timedelta, wake: asyncio.Event) -> Worker:
+def repricing(sweeper: Sweeper, *, every: timedelta, wake: asyncio.Event) -> Worker:
     """Return a worker that applies a new agreement: in lanes beside each other, if many contacts need it."""
 
     async def run(stopping: asyncio.Event) -> None:
         async def follow(lane: Lane) -> int:
             swept = 0
-            while not stopping.is_set() and (done := await scorer.apply_agreement(limit=SWEEP, lane=lane)):
+            while not stopping.is_set() and (done := await sweeper.apply_agreement(limit=SWEEP, lane=lane)):
                 swept += done
             return swept
 
         async def sweep(*, limit: int) -> int:
-            swept = await scorer.apply_agreement(limit=limit)
+            swept = await sweeper.apply_agreement(limit=limit)
             if swept == limit:
                 swept += sum(await asyncio.gather(*map(follow, lanes(LANES))))
             return swept

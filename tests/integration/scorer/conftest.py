@@ -41,6 +41,7 @@ from services.scorer.store.shadows import ShadowStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import SimulationStore
 from services.scorer.store.touches import TouchStore
+from services.scorer.sweeper import Sweeper
 from services.scorer.telling import Telling
 from shared.events.contact import ContactErased, decode_contact
 from shared.events.feedback import Feedback, encode_feedback
@@ -106,6 +107,15 @@ class Rig:
             eraser=self.eraser,
             agreements=self.agreements,
             metrics=self.metrics,
+            clock=lambda: self.now,
+        )
+        self.sweeper = Sweeper(
+            engine,
+            telling=telling,
+            roster=roster,
+            contacts=self.contacts,
+            touches=self.touches,
+            agreements=self.agreements,
             clock=lambda: self.now,
         )
         self.replaying = Replaying(
@@ -292,7 +302,7 @@ class Rig:
     async def sweep(self) -> int:
         """Apply the active agreement to all contacts; return how many it was applied to."""
         swept = 0
-        while done := await self.scorer.apply_agreement(limit=50):
+        while done := await self.sweeper.apply_agreement(limit=50):
             swept += done
         return swept
 

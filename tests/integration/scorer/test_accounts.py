@@ -132,7 +132,7 @@ async def test_another_version_changes_accounts(rig: Rig) -> None:
     assert await rig.handoffs() == []
 
     await rig.activate(ACCOUNTS_TEXT)
-    await rig.scorer.apply_agreement(limit=1)
+    await rig.sweeper.apply_agreement(limit=1)
     await rig.decide_accounts()
     assert await rig.handoffs() == []
     await rig.sweep()
@@ -376,7 +376,7 @@ async def test_any_lives(rig: Rig, seed: int) -> None:
             rig.now = NOON - DAY
             await rig.activate(ACCOUNTS_TEXT)
             if dice.random() < 0.5:
-                await rig.scorer.apply_agreement(limit=2)
+                await rig.sweeper.apply_agreement(limit=2)
         if dice.random() < 0.5:
             await rig.decider.decide(limit=dice.choice([1, 10]))
         given += size

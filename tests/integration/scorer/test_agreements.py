@@ -178,7 +178,7 @@ async def test_two_processes_apply_an_agreement(rig: Rig, database_url: str) -> 
 
         async def sweep(scorer: Rig) -> int:
             swept = 0
-            while done := await scorer.scorer.apply_agreement(limit=10):
+            while done := await scorer.sweeper.apply_agreement(limit=10):
                 swept += done
             return swept
 

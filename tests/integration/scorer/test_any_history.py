@@ -75,7 +75,7 @@ async def test_any_order_batches_repeats_merges_versions_and_crashes(
                 for _ in range(steps):
                     await rig.replaying.go_on(limit=2)
             case ("sweep", limit):
-                await rig.scorer.apply_agreement(limit=limit)
+                await rig.sweeper.apply_agreement(limit=limit)
             case ("merge", number) if merges[number] not in made:
                 made.append(merges[number])
                 message = a_merge(*merges[number], merge_id=derived_id("merge", seed, number))

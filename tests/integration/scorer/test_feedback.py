@@ -79,13 +79,13 @@ async def test_cooled_down(rig: Rig) -> None:
     """The sweeper arms a contact when its time has come, and changes no decision by that."""
     await rig.activate()
     await rig.give(a_profile("who"), a_demo_request(1))  # 50 · 2^(-t/30 d) < 35 after 15.4 days
-    assert await rig.scorer.arm_cooled(limit=10) == 0
+    assert await rig.sweeper.arm_cooled(limit=10) == 0
 
     rig.now = NOON + 15 * DAY
-    assert await rig.scorer.arm_cooled(limit=10) == 0
+    assert await rig.sweeper.arm_cooled(limit=10) == 0
     rig.now = NOON + 16 * DAY
-    assert await rig.scorer.arm_cooled(limit=10) == 1
-    assert await rig.scorer.arm_cooled(limit=10) == 0
+    assert await rig.sweeper.arm_cooled(limit=10) == 1
+    assert await rig.sweeper.arm_cooled(limit=10) == 0
     assert (await rig.get(f"/v1/contacts/{ADA}"))["arming"]["state"] == "armed"
 
     await rig.give(a_demo_request("late", at=NOON + 14 * DAY))  # was in the backlog: the first was open then

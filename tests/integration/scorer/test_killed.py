@@ -204,7 +204,7 @@ async def prices(rig: Rig, text: str) -> Callable[[Rig], Coroutine[Any, Any, obj
 
 async def sweep(process: Rig) -> None:
     """Apply the version in force to everybody."""
-    while await process.scorer.apply_agreement(limit=2):
+    while await process.sweeper.apply_agreement(limit=2):
         pass
 
 

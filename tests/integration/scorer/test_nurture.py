@@ -43,9 +43,9 @@ async def test_once_whatever_crashes(rig: Rig) -> None:
     rig.now = NOON + 200 * DAY
     rig.contacts.save = crash  # type: ignore[method-assign]  # again
     with pytest.raises(Crash):
-        await rig.scorer.arm_cooled(limit=10)
+        await rig.sweeper.arm_cooled(limit=10)
     rig.contacts.save = save  # type: ignore[method-assign]  # the next process
-    while await rig.scorer.arm_cooled(limit=10):
+    while await rig.sweeper.arm_cooled(limit=10):
         pass
 
     assert [(one.kind, one.stage) for one in await rig.nurtures()] == [
@@ -74,5 +74,5 @@ async def test_an_agreement_without_it(rig: Rig) -> None:
     await rig.sweep()
     rig.now = NOON + 200 * DAY
 
-    assert await rig.scorer.arm_cooled(limit=10) == 0
+    assert await rig.sweeper.arm_cooled(limit=10) == 0
     assert len(await rig.nurtures()) == 1

@@ -61,7 +61,7 @@ async def test_arming_of_the_past(rig: Rig, seed: int) -> None:
                 await rig.activate(changed(("below: 35", f"below: {below}"), ("title: What", f"title: {number} What")))
                 await rig.sweep()
             case _:
-                await rig.scorer.arm_cooled(limit=10)
+                await rig.sweeper.arm_cooled(limit=10)
         was.append((rig.now, (await rig.get(f"/v1/contacts/{ADA}"))["arming"]))
 
     states = {arming["state"] for _, arming in was}

@@ -229,7 +229,7 @@ async def test_two_processes_that_crash_while_touches_and_merges_arrive(rig: Rig
 
         async def count(worker: Rig) -> None:
             crashing = Crashing(worker, random.Random(seed))
-            steps = (lambda: worker.replaying.go_on(limit=2), lambda: worker.scorer.apply_agreement(limit=2))
+            steps = (lambda: worker.replaying.go_on(limit=2), lambda: worker.sweeper.apply_agreement(limit=2))
             for step in steps:
                 while await persist(worker, crashing, step):
                     pass
