@@ -13,8 +13,8 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from sqlalchemy import make_url
 
+from benchmarks.database import connected
 from services.scorer.domain.deciding import take_touch
 from services.scorer.domain.instants import from_micros
 from services.scorer.domain.state import ContactState, encode_state
@@ -126,11 +126,6 @@ def lives(terms: Terms, *, touches: int, now: datetime, tag: str = "") -> Iterat
         yield Life(done, state)
 
 
-def plain_url(database_url: str) -> str:
-    """Return the URL as drivers other than SQLAlchemy want it."""
-    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 async def populate(database_url: str, terms: Terms, *, contacts: int, touches: int) -> None:
     """Fill a migrated database with contacts of so many touches each."""
     made = list(lives(terms, touches=touches, now=datetime.now(UTC)))
@@ -139,26 +134,20 @@ async def populate(database_url: str, terms: Terms, *, contacts: int, touches: i
         rearms_at = life.state.arming.rearms_at
         cools_at = None if rearms_at is None else from_micros(rearms_at)
         states.append((number, life.state.account_id(), encode_state(life.state), cools_at))
-    connection = await asyncpg.connect(plain_url(database_url))
-    try:
+    async with connected(database_url) as connection:
         await connection.execute(_TEMPLATES + _SOMEBODY.format(lives=LIVES, last=contacts - 1))
         await connection.copy_records_to_table("life", records=states)
         await connection.execute(_CONTACTS)
         await _add_touches(connection, made)
         await connection.execute("VACUUM ANALYZE scorer.contact")
-    finally:
-        await connection.close()
 
 
 async def deepen(database_url: str, terms: Terms, *, contacts: int, touches: int) -> None:
     """Give each contact more history, which its state does not know of: as if it had been counted long ago."""
-    connection = await asyncpg.connect(plain_url(database_url))
-    try:
+    async with connected(database_url) as connection:
         await connection.execute(_TEMPLATES + _SOMEBODY.format(lives=LIVES, last=contacts - 1))
         before = datetime.now(UTC) - timedelta(days=365)
         await _add_touches(connection, list(lives(terms, touches=touches, now=before, tag="old ")))
-    finally:
-        await connection.close()
 
 
 async def _add_touches(connection: asyncpg.Connection, made: list[Life]) -> None:

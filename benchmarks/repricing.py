@@ -23,8 +23,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.database import connected
 from benchmarks.machine import machine
-from benchmarks.population import agreement_text, plain_url, populate, terms_of
+from benchmarks.population import agreement_text, populate, terms_of
 from benchmarks.processes import children_running, cost_of
 from services.client import TandemClient
 from shared.postgres.embedded import EmbeddedPostgres
@@ -126,8 +127,7 @@ async def open_bench(*, contacts: int, touches: int, scorers: int) -> AsyncItera
             stack.push_async_callback(process.stop)
         for process in processes:
             await process.ready()
-        connection = await asyncpg.connect(plain_url(postgres.url))
-        stack.push_async_callback(connection.close)
+        connection = await stack.enter_async_context(connected(postgres.url))
         yield Bench(processes, keys, connection, min(children_running("bin/postgres")))
 
 

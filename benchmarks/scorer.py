@@ -34,8 +34,9 @@ import yaml
 from aiokafka.admin import AIOKafkaAdminClient
 from rich.console import Console
 
+from benchmarks.database import connected, plain_url
 from benchmarks.machine import machine
-from benchmarks.population import agreement_text, any_path, contact_of, deepen, page_view, plain_url, populate, terms_of
+from benchmarks.population import agreement_text, any_path, contact_of, deepen, page_view, populate, terms_of
 from benchmarks.processes import Cost, children_running, cost_of, resident_megabytes
 from benchmarks.rivals.environments import RIVALS, Rival, python_of
 from services.client import TandemClient
@@ -242,7 +243,7 @@ def scorer(bench: Bench) -> AbstractAsyncContextManager[TandemProcess]:
 
 async def rivalry(bench: Bench, rival: Rival, python: Path, *, events: int) -> Run:
     """Have a rival work off all that is on the topic, into a table of as many contacts."""
-    url = plain_url(bench.settings["TANDEM_DATABASE_URL"])
+    url = bench.settings["TANDEM_DATABASE_URL"]
     name = rival.name
     async with connected(url) as connection:
         await connection.execute(
@@ -255,7 +256,7 @@ async def rivalry(bench: Bench, rival: Rival, python: Path, *, events: int) -> R
     environment = clean_environment(
         {
             "RIVAL_KAFKA": bench.settings["TANDEM_KAFKA_BOOTSTRAP"],
-            "RIVAL_DATABASE": url,
+            "RIVAL_DATABASE": plain_url(url),
             "RIVAL_TABLE": f"rival_{name}",
             "RIVAL_DIRECTORY": str(directory),
             "RIVAL_PARTITIONS": str(PARTITIONS),
@@ -283,7 +284,7 @@ async def _half_load(report: Report, bench: Bench, process: TandemProcess, *, ra
     """Append at a rate; measure from the append of a touch until it can be seen committed, and the memory meanwhile."""
     milliseconds: list[float] = []
     marks: list[float] = []
-    async with connected(plain_url(bench.settings["TANDEM_DATABASE_URL"])) as connection:
+    async with connected(bench.settings["TANDEM_DATABASE_URL"]) as connection:
         prober = asyncio.create_task(_probe(bench, connection, milliseconds, seconds=seconds))
         started = perf_counter()
         sent = 0
@@ -318,16 +319,6 @@ async def _probe(bench: Bench, connection: asyncpg.Connection, milliseconds: lis
         await bench.append([probe])
         await until(partial(seen.fetchval, contact), seconds=60, what="a probe committed", poll=_POLL)
         milliseconds.append((perf_counter() - appending) * 1000)
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Open a connection to the database."""
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _keyed(record: Record) -> Record:

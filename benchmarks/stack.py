@@ -1,7 +1,7 @@
 """The whole of Tandem as it runs in production: real servers, one process a service, a receiver for the webhooks."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,11 @@ class Stack:
 
 
 @asynccontextmanager
-async def open_stack(log: str, *, scorers: int = 1) -> AsyncIterator[Stack]:
-    """Start servers and services on the `kafka` or the `postgres` log, with the example agreement signed."""
+async def open_stack(log: str, *, scorers: int = 1, without: Collection[str] = ()) -> AsyncIterator[Stack]:
+    """Start servers and services on the `kafka` or the `postgres` log.
+
+    The example agreement is signed, without those sections that are named.
+    """
     roles = ("source", "marketing", "sales", "admin")
     keys = {role: f"{role}_{secrets.token_hex(16)}" for role in roles}
     async with AsyncExitStack() as stack:
@@ -76,13 +79,15 @@ async def open_stack(log: str, *, scorers: int = 1) -> AsyncIterator[Stack]:
         if kafka:
             server_pids["kafka"] = min(children_running("kafka.Kafka"))
         opened = Stack(services, receiver, postgres.url, kafka, keys, server_pids)
-        await _prepare(opened)
+        await _prepare(opened, without)
         yield opened
 
 
-async def _prepare(stack: Stack) -> None:
+async def _prepare(stack: Stack, without: Collection[str]) -> None:
     scorer, router = stack.services["scorer"].url, stack.services["router"].url
-    draft = await TandemClient(scorer, stack.keys["marketing"]).propose((ROOT / "examples/agreement.yaml").read_text())
+    agreement = yaml.safe_load((ROOT / "examples/agreement.yaml").read_text())
+    signed = yaml.safe_dump({section: content for section, content in agreement.items() if section not in without})
+    draft = await TandemClient(scorer, stack.keys["marketing"]).propose(signed)
     await TandemClient(scorer, stack.keys["marketing"]).sign(draft["version"])
     await TandemClient(scorer, stack.keys["sales"]).sign(draft["version"])
     team = {
