@@ -2,7 +2,7 @@
 
 It reads its job from standard input and lives no longer than that stays open, so it ends with the process that started
 it, however that ends. It computes for minutes, which in the scorer's own process would hold up everything else there;
-here it has a connection of its own, and gives way to the scorer wherever both want the processor.
+here it has connections of its own, and gives way to the scorer wherever both want the processor.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Job(msgspec.Struct, frozen=True):
 async def work(job: Job) -> int:
     """Do the job and return the exit code."""
     simulations = SimulationStore()
-    async with open_engine(job.database_url, name="tandem-simulation", pool_size=1) as engine:
+    async with open_engine(job.database_url, name="tandem-simulation", pool_size=2) as engine:
         simulating = Simulating(
             engine,
             simulations=simulations,
