@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.domain.leads import Lead, Window, find_leads
 from services.scorer.domain.segment import segment_of
-from services.scorer.domain.simulation import Made, Replay
+from services.scorer.domain.simulation import Made, Replay, replayed
 from services.scorer.domain.terms import Terms
 from services.scorer.errors import AgreementMissing
 from services.scorer.store.agreements import AgreementStore
@@ -82,8 +82,10 @@ class Simulating:
         draft = await asyncio.to_thread(parse_agreement, held.draft_text)
         if not isinstance(draft, Agreement):
             raise AgreementMissing(f"This release of Tandem cannot read the draft: {draft[0]}.")
-        active = () if held.active_version is None else (await self._agreements.terms(connection, held.active_version),)
-        return (*active, Terms(_DRAFT, draft))
+        if held.active_version is None:
+            return (replayed(_DRAFT, draft),)
+        active = await self._agreements.terms(connection, held.active_version)
+        return replayed(active.version, active.agreement), replayed(_DRAFT, draft)
 
     async def _read(self, held: Simulation, after: UUID) -> tuple[Stretch, dict[UUID, list[Made]]]:
         async with self._engine.connect() as connection:

@@ -104,9 +104,9 @@ def _end_of(reached: Stage, state: ContactState, terms: Terms) -> int:
     """Return the first instant at which there is no evidence for the stage any more."""
     position = JOURNEY.index(reached)
     return 1 + max(
-        kept.last + window
-        for rule_id, (evident, window) in terms.evidence.items()
-        if evident == position and (kept := state.rules.get(rule_id)) is not None
+        kept.last + found[1]
+        for rule_id, kept in state.rules.items()
+        if (found := terms.evidence.get(rule_id)) is not None and found[0] == position
     )
 
 

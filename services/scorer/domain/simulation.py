@@ -8,6 +8,7 @@ It is the scorer's own way of deciding (`take_touch`, `take_feedback`) with two 
 touches come in the order of their receipt, and a touch counts or not by the verdict that stands on it today.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from services.scorer.domain.readiness import assess
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
+from shared.agreement.model import Agreement
 from shared.events.feedback import Feedback, FeedbackKind
 from shared.events.touch import Touch
 
@@ -73,6 +75,11 @@ class Made:
     def rejected_because(self) -> str:
         """Return the reason of the rejection, "" where there was none."""
         return next((feedback.reason for feedback in self.feedback if feedback.kind is FeedbackKind.REJECTED), "")
+
+
+def replayed(version: int, agreement: Agreement) -> Terms:
+    """Return the terms to replay the agreement with: what marketing is told decides nothing, and is half the work."""
+    return Terms(version, dataclasses.replace(agreement, nurture=None))
 
 
 class Replay:

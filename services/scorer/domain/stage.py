@@ -10,10 +10,11 @@ from shared.agreement.model import JOURNEY, Stage
 def stage(state: ContactState, terms: Terms, at: int) -> Stage | None:
     """Return the furthest stage with evidence no older than the agreement lets it be, None without any."""
     reached = -1
-    for rule_id, (position, window) in terms.evidence.items():
-        kept = state.rules.get(rule_id)
-        if kept is not None and position > reached and kept.last + window >= at:
-            reached = position
+    evident = terms.evidence
+    for rule_id, kept in state.rules.items():  # a contact meets few of the rules
+        found = evident.get(rule_id)
+        if found is not None and found[0] > reached and kept.last + found[1] >= at:
+            reached = found[0]
     return JOURNEY[reached] if reached >= 0 else None
 
 
