@@ -1,8 +1,8 @@
 """How many handoffs two routers assign in a second, while every cap holds.
 
-    python -m benchmarks.assigning --handoffs 20000
+    python -m benchmarks.assigning [--handoffs 20000] [--log kafka]
 
-Two router processes read one topic on the log in PostgreSQL. The caps leave some handoffs in the queue; afterwards the
+Two router processes read one topic. The caps leave some handoffs in the queue; afterwards the
 history is searched for a window in which a cap was exceeded and for a handoff that was assigned twice. The endpoint is
 disabled: deliveries are made, and not sent.
 """
@@ -35,6 +35,7 @@ from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.engine import open_engine
 from shared.postgres.migrate import migrate
 from tests.support.handoffs import make_handoff
+from tests.support.kafka import running_kafka
 from tests.support.processes import TandemProcess, create_topics
 from tests.support.waiting import until
 
@@ -42,25 +43,30 @@ ADMIN = "admin_benchmark_0123456789"
 POOLS, REPS_EACH = 4, 10
 LEFT_OVER = 400  # handoffs that the caps leave in the queue
 HOUR = timedelta(hours=1)
+_POLL = timedelta(milliseconds=500)  # counting what is assigned costs the server more, the more often
 
 
 async def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--handoffs", type=int, default=20_000)
-    handoffs: int = parser.parse_args().handoffs
+    parser.add_argument("--log", choices=("kafka", "postgres"), default="postgres")
+    arguments = parser.parse_args()
+    handoffs: int = arguments.handoffs
     per_hour = handoffs // (POOLS * REPS_EACH)
-    with TemporaryDirectory(prefix="tandem-bench-") as name:
-        directory = Path(name)
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="tandem-bench-")))
         directory.chmod(0o711)  # for PostgreSQL's own account, when root runs the benchmark
-        async with EmbeddedPostgres(directory / "postgres", max_connections=100) as postgres:
-            table = await _measure(directory, postgres.url, total=handoffs + LEFT_OVER, per_hour=per_hour)
+        postgres = await stack.enter_async_context(EmbeddedPostgres(directory / "postgres", max_connections=100))
+        kafka = await stack.enter_async_context(running_kafka()) if arguments.log == "kafka" else None
+        bootstrap = kafka.bootstrap if kafka else None
+        table = await _measure(directory, postgres.url, bootstrap, total=handoffs + LEFT_OVER, per_hour=per_hour)
     console = Console(width=140)
     console.print(machine())
     console.print(table)
 
 
-async def _measure(directory: Path, database_url: str, *, total: int, per_hour: int) -> Table:
+async def _measure(directory: Path, database_url: str, kafka: str | None, *, total: int, per_hour: int) -> Table:
     keys = directory / "keys.yaml"
     keys.write_text(yaml.safe_dump([{"role": "admin", "name": "admin", "key": ADMIN}]))
     settings = {
@@ -69,6 +75,8 @@ async def _measure(directory: Path, database_url: str, *, total: int, per_hour: 
         "TANDEM_LOG_LEVEL": "warning",
         "TANDEM_TOPIC_PARTITIONS": "12",
     }
+    if kafka:
+        settings["TANDEM_KAFKA_BOOTSTRAP"] = kafka
     await migrate(database_url)
     await create_topics(settings, directory)
     async with AsyncExitStack() as stack:
@@ -85,15 +93,17 @@ async def _measure(directory: Path, database_url: str, *, total: int, per_hour: 
             "router 2": routers[1].pid,
             "postgres": min(children_running("bin/postgres")),
         }
+        if kafka:
+            pids["kafka"] = min(children_running("kafka.Kafka"))
         before = {name: cost_of(pid) for name, pid in pids.items()}
-        await _append(database_url, total)
+        await _append(database_url, kafka, total)
 
         async def done() -> bool:
             async with engine.connect() as connection:
                 assigned = "SELECT count(*) FROM router.handoff WHERE state = 'assigned'"
                 return int(await connection.scalar(text(assigned)) or 0) >= per_hour * POOLS * REPS_EACH
 
-        await until(done, seconds=600, what=lambda: "\n".join(router.log_text() for router in routers))
+        await until(done, seconds=600, what=lambda: "\n".join(router.log_text() for router in routers), poll=_POLL)
         costs = {name: cost_of(pid).since(before[name]) for name, pid in pids.items()}
         return await _table(engine, costs, per_hour=per_hour)
 
@@ -117,14 +127,14 @@ def _team(per_hour: int) -> dict[str, object]:
     }
 
 
-async def _append(database_url: str, total: int) -> None:
+async def _append(database_url: str, kafka: str | None, total: int) -> None:
     """Append all handoffs before the routers have had time for more than the first."""
     values = []
     for number in range(total):
         handoff = make_handoff(contact_id=uuid4(), account={"name": "Acme", "region": f"region {number % POOLS}"})
         values.append((str(handoff.contact.id).encode(), encode_handoff(handoff)))
     async with open_log(
-        kafka_bootstrap=None, database_url=database_url, name="benchmark", append_timeout=timedelta(seconds=60)
+        kafka_bootstrap=kafka, database_url=database_url, name="benchmark", append_timeout=timedelta(seconds=60)
     ) as log:
         for start in range(0, total, 1000):
             records = [Record(value=value, key=key) for key, value in values[start : start + 1000]]
