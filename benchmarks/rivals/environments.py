@@ -24,11 +24,6 @@ class Rival:
     packages: tuple[str, ...]
     module: str
 
-    @property
-    def group(self) -> str:
-        """Its consumer group."""
-        return f"rival-{self.name}"
-
 
 RIVALS = {
     rival.name: rival

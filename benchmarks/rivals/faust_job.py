@@ -10,10 +10,10 @@ import faust
 
 from benchmarks.rivals.sums import BATCH, UPSERT, WITHIN, add, by_contact, setting
 
-RECORDS = max(1, BATCH // 100)  # a record holds up to a hundred touches
+RECORDS = max(1, BATCH // int(setting("TOUCHES")))  # of so many touches each
 
 app = faust.App(
-    "rival-faust",
+    setting("GROUP"),
     broker=f"kafka://{setting('KAFKA')}",
     store="memory://",
     datadir=setting("DIRECTORY"),
@@ -27,7 +27,7 @@ app = faust.App(
     consumer_auto_offset_reset="earliest",
     broker_commit_every=10_000,
 )
-touches = app.topic("touches", value_type=bytes)
+touches = app.topic(setting("TOPIC"), value_type=bytes)
 # A record holds touches of several contacts: a key finds its partition by itself, not by that of the record.
 sums = app.Table("sums", key_type=bytes, value_type=bytes, use_partitioner=True)
 pools: list[asyncpg.Pool] = []

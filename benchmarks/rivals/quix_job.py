@@ -42,15 +42,15 @@ def main() -> None:
     """Run until killed."""
     app = Application(
         broker_address=setting("KAFKA"),
-        consumer_group="rival-quix",
+        consumer_group=setting("GROUP"),
         auto_offset_reset="earliest",
         state_dir=setting("DIRECTORY"),
         commit_interval=WITHIN,
         processing_guarantee="at-least-once",
         loglevel="WARNING",
     )
-    # Every record of a partition has the partition's own key, so the state of its contacts is found under it.
-    touches = app.topic("touches", key_deserializer="bytes", value_deserializer="bytes")
+    # A packed record has the key of its partition, so the state of its contacts is found under that.
+    touches = app.topic(setting("TOPIC"), key_deserializer="bytes", value_deserializer="bytes")
     frame = app.dataframe(touches)
     frame = frame.apply(score, stateful=True)
     frame.sink(Upsert())
