@@ -91,7 +91,7 @@ class Producing:
             if starting.cancelled():
                 raise LogUnavailable("The log is closed.") from None
             raise
-        except KafkaError as error:
+        except (KafkaError, OSError) as error:
             if self._starting is starting:
                 self._starting = None
             raise LogUnavailable(f"Kafka cannot be reached: {error!r}") from error
@@ -102,8 +102,8 @@ class Producing:
         if starting:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
-            if not starting.cancelled() and not starting.exception():
-                await _stop(starting.result(), flush=self._timeout)
+            if producer := _started(starting):
+                await _stop(producer, flush=self._timeout)
         if self._retiring:
             await asyncio.wait(self._retiring)
 
@@ -149,13 +149,19 @@ class Producing:
     def _retire(self, producer: AIOKafkaProducer | None, acknowledgements: Sequence[Acknowledgement]) -> None:
         for acknowledgement in acknowledgements:
             acknowledgement.add_done_callback(_look_at)
-        starting = self._starting
-        if producer and starting and starting.done() and not starting.cancelled() and starting.result() is producer:
+        if producer and producer is _started(self._starting):
             self._starting = None
             self._logger.warning("producer.retired")
             retiring = asyncio.create_task(_stop(producer, flush=FLUSH_TIMEOUT))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
+
+
+def _started(starting: asyncio.Task[AIOKafkaProducer] | None) -> AIOKafkaProducer | None:
+    """Return the producer, None while its start is under way and when it failed."""
+    if starting is None or not starting.done() or starting.cancelled() or starting.exception():
+        return None
+    return starting.result()
 
 
 async def _partitions(client: AIOKafkaClient, topic: str) -> frozenset[int]:

@@ -212,3 +212,28 @@ async def test_a_log_opens_while_its_server_is_away(outage: Outage) -> None:
 
 async def _true(value: bool) -> bool:  # noqa: FBT001
     return value
+
+
+async def test_a_caller_that_went_away_while_a_producer_began(own_kafka: KafkaServer) -> None:
+    """That the next producer could not start is no other caller's error: they are told that the log is away."""
+    async with _open("postgresql://nowhere", own_kafka.bootstrap) as log:
+        topic = await new_topic(log)
+
+        def append() -> asyncio.Task[None]:
+            return asyncio.create_task(log.append(topic, [Record(b"value", partition=0)]))
+
+        await append()
+        own_kafka.kill()
+        try:
+            early = append()
+            await asyncio.wait([early], timeout=APPEND_TIMEOUT.total_seconds() / 2)
+            late = append()
+            with pytest.raises(LogUnavailable):
+                await early  # out of time, so the producer that both use is retired
+            gone = append()
+            await asyncio.sleep(0)  # it begins another, which will find no broker
+            gone.cancel()
+            with pytest.raises(LogUnavailable):
+                await late
+        finally:
+            await own_kafka.start()
