@@ -56,6 +56,8 @@ async def run_demo(*, pace_seconds: float, console: Console) -> bool:
                     await asyncio.sleep(0.15)
                 await _settle(admin, receiver, progress)
                 live.update(render_progress(progress))
+            if not console.is_terminal:
+                console.print()  # rich ends a live display's last line on terminals only
             arrived = _arrived(receiver)
             if arrived:
                 await _show_one(admin, receiver, console=console)
