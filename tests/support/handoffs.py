@@ -23,6 +23,10 @@ from shared.events.touch import Alias, Campaign
 DECIDED_AT = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
 REJECT_REASONS = ("not_a_fit", "no_budget", "bad_timing", "other")
 
+_WEEK = 7 * 86_400  # seconds
+# For tests that let hours pass: nobody has to have answered by then.
+NO_HURRY = Respond(within_seconds=_WEEK, reassign_after_seconds=_WEEK, escalate_after_seconds=_WEEK, hours="always")
+
 
 def make_handoff(
     *,

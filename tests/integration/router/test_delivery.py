@@ -13,7 +13,7 @@ from services.router.store.attempts import AttemptStore, Finished
 from services.router.store.claims import Claimed, ClaimStore, Room
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
-from tests.support.handoffs import make_handoff
+from tests.support.handoffs import NO_HURRY, make_handoff
 from tests.support.receiver import (
     Behaviour,
     Receiver,
@@ -94,7 +94,7 @@ async def test_a_schedule_that_ends(start_router: StartRouter, receiver: Receive
     clock = MovableClock()
     async with start_router(delivery_retries="1h", clock=clock) as router:
         await router.set_team(endpoints=[{"name": "crm", "url": receiver.url}])
-        await router.hand_over(make_handoff())
+        await router.hand_over(make_handoff(respond=NO_HURRY))
         await wait_for_attempts(router, 1)
         clock.ahead += timedelta(hours=2)
         (dead,) = await router.wait_for_delivery("dead")

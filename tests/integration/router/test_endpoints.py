@@ -16,7 +16,7 @@ from services.router.store.claims import ClaimStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.integration.router.test_delivery import attempts_of, claim, wait_for_attempts
-from tests.support.handoffs import make_handoff
+from tests.support.handoffs import NO_HURRY, make_handoff
 from tests.support.receiver import Receiver, answers, hangs, open_receiver, redirects
 from tests.support.waiting import until
 from tests.unit.router.test_signing import verify_v1a
@@ -33,7 +33,7 @@ async def endpoint_row(router: RunningRouter, name: str = "crm") -> Any:
 async def delivered_one(router: RunningRouter, receiver: Receiver) -> Any:
     """Hand one over and return what the receiver got."""
     before = len(receiver.requests)
-    await router.hand_over(make_handoff())
+    await router.hand_over(make_handoff(respond=NO_HURRY))
     return (await receiver.wait_for(before + 1))[-1]
 
 
@@ -225,7 +225,7 @@ async def test_an_endpoint_that_fails_for_days(start_router: StartRouter, receiv
                 {"name": "watch", "url": watch.url, "events": ["endpoint.disabled", "delivery.exhausted"]},
             ]
         )
-        await router.hand_over(make_handoff())
+        await router.hand_over(make_handoff(respond=NO_HURRY))
         await wait_for_attempts(router, 1)
         clock.ahead = timedelta(days=6)
         (told,) = await watch.wait_for(1)
@@ -259,8 +259,8 @@ async def test_deliveries_that_die(start_router: StartRouter, receiver: Receiver
 async def test_the_order_of_a_contact(start_router: StartRouter, receiver: Receiver) -> None:
     """A message about a contact waits for the one before it; those about others do not, and a dead one frees it."""
     receiver.script(answers(500))
-    contact, other = make_handoff(), make_handoff()
-    later = make_handoff(contact_id=contact.contact.id)
+    contact, other = make_handoff(respond=NO_HURRY), make_handoff(respond=NO_HURRY)
+    later = make_handoff(contact_id=contact.contact.id, respond=NO_HURRY)
     clock = MovableClock()
     async with start_router(clock=clock) as router:
         endpoint = {"name": "crm", "url": receiver.url, "order": "contact", "retries": ["1h"]}

@@ -9,17 +9,13 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from services.router.domain.handoff import State
-from shared.events.handoff import Respond
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
-from tests.support.handoffs import DECIDED_AT, make_handoff
+from tests.support.handoffs import DECIDED_AT, NO_HURRY, make_handoff
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
 
 NAMES = ("Ada", "Bo", "Cy")
-WEEK = 7 * 86_400  # seconds
-# Nobody has to have answered by the time that a cap opens again.
-NO_HURRY = Respond(within_seconds=WEEK, reassign_after_seconds=WEEK, escalate_after_seconds=WEEK, hours="always")
 
 
 def small_team(receiver: Receiver, *, rules: tuple[dict[str, Any], ...] = (), **rep: Any) -> dict[str, Any]:
