@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,7 +17,7 @@ from services.router.domain.queue import Assignment, plan_assignments
 from services.router.domain.team import Team
 from services.router.store.deliveries import DeliveryStore, NewDelivery
 from services.router.store.given import GivenStore
-from services.router.store.handoffs import HandoffStore
+from services.router.store.handoffs import HandoffStore, NewHandoff
 from services.router.store.objections import ObjectionStore
 from services.router.store.queue import QueueStore
 from services.router.store.teams import TeamStore
@@ -89,7 +90,7 @@ class Assigner:
             team = await self._teams.lock(connection)
             now = self._clock()  # under the lock, so that times and turns are in one order
             roster = await self.roster(connection, team, now=now)
-            swept = await self._assign(connection, roster)
+            swept = await self._assign(connection, roster, {})
             if self._forgot_at is None or now - self._forgot_at >= _FORGET_INTERVAL:
                 await self._given.forget(connection, now=now)
                 self._forgot_at = now
@@ -97,9 +98,17 @@ class Assigner:
             instants = [instant for instant in (roster.opens_at(), released_at) if instant is not None]
         return replace(swept, opens_at=min(instants, default=None))
 
-    async def assign(self, connection: AsyncConnection, team: Team, *, now: datetime) -> Swept:
-        """Assign what can be assigned in the caller's transaction, which holds the lock of the team."""
-        return await self._assign(connection, await self.roster(connection, team, now=now)) if team.pools else Swept()
+    async def assign(
+        self, connection: AsyncConnection, team: Team, *, now: datetime, arrived: Iterable[NewHandoff] = ()
+    ) -> Swept:
+        """Assign what can be assigned in the caller's transaction, which holds the lock of the team.
+
+        `arrived` is what the transaction put in the queue.
+        """
+        if not team.pools:
+            return Swept()
+        roster = await self.roster(connection, team, now=now)
+        return await self._assign(connection, roster, {handoff.ready.id: handoff for handoff in arrived})
 
     async def roster(self, connection: AsyncConnection, team: Team, *, now: datetime) -> Roster:
         """Return who can take what now. The caller's transaction holds the lock of the team."""
@@ -109,7 +118,7 @@ class Assigner:
         names = open_handoffs.keys() | given.keys()
         return Roster(team, {name: Load(open_handoffs.get(name, 0), given.get(name, ())) for name in names}, now=now)
 
-    async def _assign(self, connection: AsyncConnection, roster: Roster) -> Swept:
+    async def _assign(self, connection: AsyncConnection, roster: Roster, arrived: Mapping[UUID, NewHandoff]) -> Swept:
         team = roster.team
         if not team.pools:
             return Swept()
@@ -120,6 +129,7 @@ class Assigner:
             now=roster.now,
             limit=QUEUE_BATCH,
             owners=any(rule.owner for rule in team.rules),
+            arrived=arrived,
         )
         if not waiting:
             return Swept()

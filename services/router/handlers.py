@@ -88,7 +88,7 @@ class HandoffsHandler:
         if newest or opted_out:
             contacts = {*newest, *(handoff.ready.contact.id for handoff in handoffs)}
             await self._withdraw(connection, contacts, now=now)
-        return await self._assigner.assign(connection, team, now=now)
+        return await self._assigner.assign(connection, team, now=now, arrived=handoffs)
 
     async def _withdraw(self, connection: AsyncConnection, contacts: set[UUID], *, now: datetime) -> None:
         """End what was decided before its contact opted out, whichever of the two arrived first."""

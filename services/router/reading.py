@@ -35,15 +35,14 @@ def read_batches(batches: Iterable[Batch], *, now: datetime) -> Intake:
     rejected: list[OutboxMessage] = []
     for record in (record for batch in batches for record in batch.records):
         try:
-            message = read_message(record.value)
+            match read_message(record.value):
+                case HandoffReady() as ready:
+                    brief = write_brief(ready)  # once it is in the queue it must not fail for want of one
+                    handoffs.append(NewHandoff(ready, brief, document=record.value, traceparent=trace_of(record)))
+                case ContactOptedOut() as opt_out:
+                    opt_outs.append(opt_out)
         except (ValueError, OverflowError, RecursionError) as error:  # msgspec's errors are ValueErrors
             rejected.append(reject(record, reason="malformed", message=str(error), now=now))
-            continue
-        match message:
-            case HandoffReady():
-                handoffs.append(NewHandoff(ready=message, document=record.value, traceparent=trace_of(record)))
-            case ContactOptedOut():
-                opt_outs.append(message)
     return Intake(handoffs=tuple(handoffs), opt_outs=tuple(opt_outs), rejected=tuple(rejected))
 
 
@@ -53,8 +52,7 @@ def read_message(value: bytes) -> HandoffMessage:
     for instant in _instants(message):
         require_aware(instant)
     if isinstance(message, HandoffReady):
-        write_brief(message)  # once it is in the queue it must not fail for want of a brief
-        _check_clock(message)  # nor stop the clock of everybody else
+        _check_clock(message)  # in the queue it must not stop the clock of everybody else
     return message
 
 

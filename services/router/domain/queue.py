@@ -9,7 +9,7 @@ from uuid import UUID
 from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.assignment import Debts, Decision, decide
 from services.router.domain.availability import Roster
-from services.router.domain.brief import Objection, write_brief
+from services.router.domain.brief import Brief, Objection, write_brief
 from services.router.domain.handoff import State
 from services.router.domain.routing import Case
 from services.router.domain.team import Rep
@@ -39,6 +39,7 @@ class Waiting:
     released: bool = False
     account_rep: str | None = None
     previous_rep: str | None = None
+    brief: Brief | None = None  # without objections, where it was written already
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def _assign(
     heard: Heard,
 ) -> Assignment:
     account_id = handoff.ready.contact.account_id
+    objections = heard.get(account_id, ()) if account_id else ()
+    brief = None if objections else handoff.brief
     return Assignment(
         handoff=handoff,
         rep=rep.name,
@@ -161,7 +164,7 @@ def _assign(
             kind=REASSIGNED if handoff.state is State.EXPIRED else LEAD_READY,
             rep=rep,
             pool=pool,
-            brief=write_brief(handoff.ready, heard=heard.get(account_id, ()) if account_id else ()),
+            brief=brief or write_brief(handoff.ready, heard=objections),
             assignment=handoff.assignments + 1,
             assigned_at=roster.now,
             previous=handoff.owners[-1] if handoff.owners else None,

@@ -18,13 +18,13 @@ Worked example, weights 2 and 1: owed after the credit (2/3, 1/3), Ada is due in
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _ROUNDING = 1e-9  # debts are sums of fractions in floating point
 _DECIMALS = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one available member is entitled to, and what they are owed before this turn."""
 
     rep: str

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.answer import Answer
+from services.router.domain.brief import Brief
 from services.router.domain.handoff import MOST_OWNERS, OPEN, QUEUED, UNANSWERED, State, Step, Taken
 from services.router.errors import HandoffMissing
 from services.router.store import tables
@@ -47,6 +48,7 @@ class NewHandoff:
     """A handoff as it came off the log."""
 
     ready: HandoffReady
+    brief: Brief
     document: bytes
     traceparent: str | None
 

@@ -1,6 +1,6 @@
 """The queue: handoffs that wait for a rep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from services.router.domain.handoff import OPEN, State
 from services.router.domain.queue import Assignment, Queued, Waiting
 from services.router.store import tables
 from services.router.store.handoff_row import read_ready
+from services.router.store.handoffs import NewHandoff
 
 _handoff = tables.handoff.c
 _now = bindparam("now", type_=DateTime(timezone=True))
@@ -133,10 +134,12 @@ class QueueStore:
         now: datetime,
         limit: int,
         owners: bool,
+        arrived: Mapping[UUID, NewHandoff],
     ) -> list[Waiting]:
         """Return what waits for somebody who is free, is held no longer, or was not looked at under this team.
 
-        Hand-raises first, then the oldest. `owners`: with whose account and contact it is already.
+        Hand-raises first, then the oldest. `owners`: with whose account and contact it is already. What has just
+        `arrived` is not read again.
         """
         rows = (
             await connection.execute(
@@ -144,25 +147,31 @@ class QueueStore:
             )
         ).all()
         owned = await self._owners(connection, [row.id for row in rows]) if owners and rows else {}
-        return [
-            Waiting(
-                id=row.id,
-                contact_id=row.contact_id,
-                ready=read_ready(row.document),
-                arrived_at=row.created_at,
-                pool=row.pool,
-                team_version=row.team_version,
-                assignments=row.assignments,
-                steps=row.steps,
-                state=State(row.state),
-                owners=tuple(row.owners),
-                traceparent=row.traceparent,
-                released=row.released,
-                account_rep=owned.get(row.id, (None, None))[0],
-                previous_rep=owned.get(row.id, (None, None))[1],
+        found = []
+        for row in rows:
+            new = arrived.get(row.id)
+            if new is not None and new.document != row.document:
+                new = None  # under the same id, what came first counts
+            found.append(
+                Waiting(
+                    id=row.id,
+                    contact_id=row.contact_id,
+                    ready=new.ready if new else read_ready(row.document),
+                    brief=new.brief if new else None,
+                    arrived_at=row.created_at,
+                    pool=row.pool,
+                    team_version=row.team_version,
+                    assignments=row.assignments,
+                    steps=row.steps,
+                    state=State(row.state),
+                    owners=tuple(row.owners),
+                    traceparent=row.traceparent,
+                    released=row.released,
+                    account_rep=owned.get(row.id, (None, None))[0],
+                    previous_rep=owned.get(row.id, (None, None))[1],
+                )
             )
-            for row in rows
-        ]
+        return found
 
     async def _owners(
         self, connection: AsyncConnection, ids: Sequence[UUID]

@@ -58,6 +58,17 @@ async def test_a_repeated_record(router: RunningRouter, receiver: Receiver) -> N
     assert len(receiver.requests) == 2
 
 
+async def test_another_word_about_the_same_handoff(router: RunningRouter, receiver: Receiver) -> None:
+    """What came first under an id is what reps are told, whatever comes under it in the same fetch."""
+    first = make_handoff()
+    other = make_handoff(handoff_id=first.id, contact_id=first.contact.id, traits={"name": "Eve Other"})
+    await router.hand_over(first, other)
+    (request,) = await receiver.wait_for(1)
+
+    assert request.payload["data"]["contact"]["name"] == "Ada Byrne"
+    assert request.payload["data"]["brief"]["text"].startswith("Ada Byrne")
+
+
 async def test_nobody_is_free(start_router: StartRouter, receiver: Receiver) -> None:
     """A handoff that nobody can take waits in the queue, is counted, and goes out when somebody is freed."""
     first, second = make_handoff(), make_handoff()

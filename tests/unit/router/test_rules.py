@@ -162,7 +162,7 @@ def test_why_me_and_why_not_me() -> None:
 def test_every_obstacle_has_words(why: Why) -> None:
     """With the instant at which it ends, where time ends it."""
     decision = ask(team())
-    candidate = replace(decision.candidates[1], why=why, until=DECIDED_AT)
+    candidate = msgspec.structs.replace(decision.candidates[1], why=why, until=DECIDED_AT)
     told = explain_rep(replace(decision, tried=(), candidates=(candidate,)), "Bo")
 
     assert told.words.startswith("Bo ")
