@@ -69,7 +69,6 @@ class Simulating:
                 if not stretch.is_last:
                     # PostgreSQL reads the next stretch while this one is replayed.
                     reading = asyncio.create_task(self._read(held, stretch.end))
-                    await asyncio.sleep(0)
                 held = await self._keep(held, stretch, made, sides=sides, window=window)
                 if stretch.is_last:
                     return
@@ -104,6 +103,7 @@ class Simulating:
         leads: dict[UUID, list[Lead]] = {}
         segments: dict[UUID, str] = {}
         for contact_id, history in stretch.touches.items():
+            await asyncio.sleep(0)  # reading the next stretch takes several steps, each of which needs a turn
             real = made.get(contact_id, [])
             replay = Replay(contact_id, sides)
             replay.run(history, real)

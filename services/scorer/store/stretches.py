@@ -19,21 +19,34 @@ STRETCH = 4000  # touches; more of a contact that has more, since it is replayed
 FIRST = UUID(int=0)
 LAST = UUID(int=(1 << 128) - 1)
 
-# By the primary key's index alone.
-_END = "SELECT contact_id FROM scorer.touch WHERE contact_id > $1 ORDER BY contact_id OFFSET $2 LIMIT 1"
-# Contacts that nothing happened to are left out here: their touches are neither sent nor read.
+# One pass through the rows: their order is random on the disk, so each costs a page, and counting them first would cost
+# it twice. The last contact is read whole. Contacts that nothing happened to are left out here: their touches are
+# neither sent nor read.
 _TOUCHES = """
-    WITH kept AS MATERIALIZED (
+    WITH first AS MATERIALIZED (
         SELECT contact_id, payload, suspect, trusted, received_at FROM scorer.touch
-        WHERE contact_id > $1 AND contact_id <= $2 AND received_at < $4
+        WHERE contact_id > $1 ORDER BY contact_id LIMIT $2
+    ), reached AS MATERIALIZED (
+        SELECT contact_id FROM first ORDER BY contact_id DESC LIMIT 1
+    ), kept AS MATERIALIZED (
+        SELECT * FROM (
+            SELECT * FROM first WHERE contact_id < (TABLE reached)
+            UNION ALL
+            SELECT contact_id, payload, suspect, trusted, received_at FROM scorer.touch
+            WHERE contact_id = (TABLE reached)
+        ) AS whole
+        WHERE received_at < $4
     )
-    SELECT contact_id, payload, suspect, trusted FROM kept
-    WHERE contact_id IN (
-        SELECT contact_id FROM kept WHERE received_at >= $3
-        UNION ALL
-        SELECT contact_id FROM scorer.handoff
-        WHERE contact_id > $1 AND contact_id <= $2 AND decided_at >= $3 AND decided_at < $4
-    )
+    SELECT reached.contact_id, (SELECT count(*) FROM first) < $2, asked.*
+    FROM reached LEFT JOIN (
+        SELECT contact_id, payload, suspect, trusted FROM kept
+        WHERE contact_id IN (
+            SELECT contact_id FROM kept WHERE received_at >= $3
+            UNION ALL
+            SELECT contact_id FROM scorer.handoff
+            WHERE contact_id > $1 AND contact_id <= (TABLE reached) AND decided_at >= $3 AND decided_at < $4
+        )
+    ) AS asked ON true
 """
 _decode = msgspec.json.Decoder(Touch).decode
 
@@ -59,9 +72,11 @@ async def read_stretch(
     connection: AsyncConnection, *, after: UUID, touched_since: datetime, until: datetime
 ) -> Stretch:
     """Return the touches received until then of the next contacts to which anything happened since."""
-    end = (await connection.exec_driver_sql(_END, (after, STRETCH))).scalar() or LAST
+    rows: Any = await connection.exec_driver_sql(_TOUCHES, (after, STRETCH, touched_since, until))
+    end = LAST
     touches: dict[UUID, list[Judged]] = {}
-    rows: Any = await connection.exec_driver_sql(_TOUCHES, (after, end, touched_since, until))
-    for contact_id, payload, suspect, trusted in rows:
-        touches.setdefault(contact_id, []).append(Judged(_decode(payload), suspect or "", trusted))
+    for reached, is_last, contact_id, payload, suspect, trusted in rows:
+        end = LAST if is_last else reached
+        if contact_id is not None:
+            touches.setdefault(contact_id, []).append(Judged(_decode(payload), suspect or "", trusted))
     return Stretch(end, touches)
