@@ -103,7 +103,7 @@ class Assigner:
     ) -> Swept:
         """Assign what can be assigned in the caller's transaction, which holds the lock of the team.
 
-        `arrived` is what the transaction put in the queue.
+        `arrived` is what the transaction put in the queue, known from its records already.
         """
         if not team.pools:
             return Swept()

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """One whom a rule would give it to, as the decision saw them. `owed` is explained in `turn`.
 
-    A struct, because each handoff makes one for each member of its pool: a frozen dataclass takes eight times as long.
+    A struct, because each handoff makes one for each member of its pool: a frozen dataclass takes six times as long.
     """
 
     rep: str
