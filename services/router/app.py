@@ -113,10 +113,6 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
     replayer = Replayer(engine=engine, replays=replays, deliveries=deliveries, clock=clock, replayed=delivering.wake)
 
-    def told() -> None:
-        delivering.wake()
-        outbox.announce()
-
     keeper = ClockKeeper(
         engine=engine,
         clocks=clocks,
@@ -129,11 +125,10 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         clock=clock,
         public_url=settings.api_url,
         links=links,
-        rung=told,
     )
 
     def assigned() -> None:
-        told()
+        outbox.announce()
         keeper.wake()
 
     sweeper = Sweeper(assigner, interval=settings.sweep_interval, assigned=assigned, clock=clock)

@@ -1,14 +1,14 @@
-"""The bell: other processes ring when there are new deliveries, once for a batch. Whoever misses it polls."""
+"""The bell: whoever makes deliveries rings once for a batch, in this process and all others. Who misses it polls."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.router.store.deliveries import CHANNEL
+from services.router.store.deliveries import CHANNEL, rung_for
 from shared.repeating import repeat
 from shared.stopping import wait_for_any
 
@@ -17,9 +17,9 @@ LOOK = timedelta(minutes=1)
 
 
 class Bell:
-    """Listens until told to stop. `rung` is called when there may be something to deliver."""
+    """Listens until told to stop. `rung` gets the endpoints that there may be something for; None: any."""
 
-    def __init__(self, engine: AsyncEngine, *, rung: Callable[[], None]) -> None:
+    def __init__(self, engine: AsyncEngine, *, rung: Callable[[Collection[str] | None], None]) -> None:
         self._engine = engine
         self._rung = rung
 
@@ -35,8 +35,8 @@ class Bell:
     async def _listen(self, stopping: asyncio.Event) -> None:
         broken = asyncio.Event()
 
-        def heard(*_: Any) -> None:
-            self._rung()
+        def heard(_connection: Any, _process: int, _channel: str, payload: Any) -> None:
+            self._rung(rung_for(str(payload)))
 
         async with self._engine.connect() as pooled:
             raw = await pooled.get_raw_connection()

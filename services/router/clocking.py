@@ -11,7 +11,7 @@ and sets all of them anew when the team changes. Then it sleeps until the next o
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -54,7 +54,7 @@ def clock_of(handoff: Handoff, team: Team, *, now: datetime) -> ResponseClock:
 
 
 class ClockKeeper:
-    """Sets clocks, and does what is due. `rung` is called after a commit that may have made deliveries."""
+    """Sets clocks, and does what is due."""
 
     def __init__(
         self,
@@ -70,7 +70,6 @@ class ClockKeeper:
         clock: Clock,
         public_url: str,
         links: AnswerLinks,
-        rung: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._clocks = clocks
@@ -84,7 +83,6 @@ class ClockKeeper:
         self._clock = clock
         self._public_url = public_url
         self._links = links
-        self._rung = rung
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -133,7 +131,7 @@ class ClockKeeper:
                 await self._assigner.assign(connection, team, now=now)
                 await self._tell(connection, ringing, team, now=now)
         if ringing:
-            self._rung()
+            self._outbox.announce()
         return len(due)
 
     async def _set(

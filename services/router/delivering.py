@@ -8,7 +8,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID, uuid4
@@ -22,6 +22,7 @@ from services.router.domain.destination import Target
 from services.router.domain.outcome import judge, sign_of
 from services.router.domain.retry import RetryPolicy
 from services.router.domain.webhook import Message
+from services.router.lookout import EVERYWHERE, Lookout
 from services.router.pacing import Pacing
 from services.router.sender import Sender
 from services.router.store.attempts import Finished
@@ -32,7 +33,6 @@ from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
-POLL = timedelta(milliseconds=500)  # backstop for retries and for what other processes made
 TIDY = timedelta(seconds=2)  # how often expired leases and old connections are looked at
 PAUSE = timedelta(seconds=1)  # while PostgreSQL is away
 
@@ -65,16 +65,20 @@ class DeliveryWorker:
         self._metrics = metrics
         self._clock = clock
         self._logger = structlog.get_logger().bind(worker="router.deliveries")
+        self._lookout = Lookout()
         self._wake = asyncio.Event()
         self._sending: dict[asyncio.Task[None], Claimed] = {}
         self._leased: dict[UUID, tuple[Claimed, float]] = {}  # until their ends are written down
         self._ended: list[Ended] = []
         self._any_ended = asyncio.Event()
         self._tidied = -TIDY.total_seconds()
-        self._looked = -TIDY.total_seconds()
 
-    def wake(self) -> None:
-        """Look for deliveries now."""
+    def wake(self, endpoints: Collection[str] | None = None) -> None:
+        """Look for deliveries to these endpoints now, or to any."""
+        if endpoints is None:
+            self._lookout.name_all()
+        else:
+            self._lookout.name(endpoints)
         self._wake.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -86,7 +90,7 @@ class DeliveryWorker:
             while not (stopping.is_set() or ending.done()):
                 self._wake.clear()
                 await self._claim(stopping)
-                await wait_for_any(self._wake, stopping, timeout=POLL)
+                await wait_for_any(self._wake, stopping, timeout=EVERYWHERE)
             if self._sending:
                 await asyncio.wait(self._sending)
             sent.set()
@@ -101,20 +105,23 @@ class DeliveryWorker:
         free = self._pacing.free(at=monotonic())
         if free <= 0:
             return
+        look = self._lookout.next(at=monotonic())
+        if look is None:
+            return
         now = self._clock()
         try:
             await self._tidy(now)
-            whole = monotonic() - self._looked >= TIDY.total_seconds()
             claimed = await self._claims.claim(
-                rooms=self._pacing.rooms(whole=whole),
+                only=look.names,
+                rooms=self._pacing.rooms(look),
                 each=self._pacing.first,
                 total=free,
                 lease_id=uuid4(),
                 lease_until=now + self._lease,
                 now=now,
             )
-            if whole:
-                self._looked = monotonic()
+            if len(claimed) == free:
+                self._lookout.again(look)
             if stopping.is_set():
                 await self._claims.release(claimed)
                 return
@@ -122,6 +129,7 @@ class DeliveryWorker:
         except Exception as error:
             if not passes(error):
                 raise
+            self._lookout.again(look)
             self._logger.warning("deliveries.wait", reason=str(error))
             await wait_for_any(stopping, timeout=PAUSE)
             return
@@ -225,7 +233,7 @@ class DeliveryWorker:
                 continue
             del self._ended[: len(batch)]
             self._told(batch, ours)
-            self._wake.set()
+            self.wake({ended.finished.delivery.endpoint for ended in batch})
 
     def _told(self, batch: Sequence[Ended], ours: set[UUID]) -> None:
         now = self._clock()

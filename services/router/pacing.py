@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.router.domain.breaker import Sign
+from services.router.lookout import Look
 from services.router.store.claims import Claimed, Room
 
 FIRST = 4  # attempts at once to an endpoint about which nothing is known
@@ -81,15 +82,16 @@ class Pacing:
         """How many an endpoint may have that is not in `rooms`."""
         return self._first
 
-    def rooms(self, *, whole: bool) -> dict[str, Room]:
+    def rooms(self, look: Look) -> dict[str, Room]:
         """Return how many more attempts each endpoint may have, and, unless the look is whole, from where to look."""
         busy = Counter(endpoint for endpoint, _ in self._running.values())
+        known = {*busy, *self._windows, *self._floors} if look.names is None else look.names
         return {
             endpoint: Room(
                 slots=max(0, self._windows.get(endpoint, self._first) - busy[endpoint]),
-                floor=None if whole else self._floors.get(endpoint),
+                floor=None if look.whole else self._floors.get(endpoint),
             )
-            for endpoint in {*busy, *self._windows, *self._floors}
+            for endpoint in known
         }
 
     def _slow(self, at: float) -> Iterator[UUID]:

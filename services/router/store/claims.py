@@ -5,7 +5,7 @@ deliveries due later cost a claim nothing. A lease that runs out is taken back, 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -31,9 +31,10 @@ _HELD = text(
     WHERE (rate IS NOT NULL OR concurrency IS NOT NULL OR open_until IS NOT NULL)
       AND enabled AND NOT removed AND disabled_at IS NULL
       AND (paused_until IS NULL OR paused_until <= :now) AND (open_until IS NULL OR open_until <= :now)
+      AND (:only IS NULL OR name = ANY(:only))
     FOR NO KEY UPDATE SKIP LOCKED
     """
-).bindparams(bindparam("now", type_=_Instant))
+).bindparams(bindparam("now", type_=_Instant), bindparam("only", type_=ARRAY(Text)))
 
 _SENDING = (
     select(_delivery.endpoint, func.count().label("sending"))
@@ -55,6 +56,7 @@ CLAIM = text(
           AND (e.paused_until IS NULL OR e.paused_until <= :now)
           AND (e.rate IS NULL AND e.concurrency IS NULL AND e.open_until IS NULL OR e.name = ANY(:held))
           AND coalesce(b.slots, :each) > 0
+          AND (:only IS NULL OR e.name = ANY(:only))
         ORDER BY random()
     ), due AS (
         SELECT d.id, open.revision, open.failing
@@ -81,6 +83,7 @@ CLAIM = text(
     bindparam("slots", type_=ARRAY(Integer)),
     bindparam("floors", type_=ARRAY(_Instant)),
     bindparam("held", type_=ARRAY(Text)),
+    bindparam("only", type_=ARRAY(Text)),
     bindparam("each", type_=Integer),
     bindparam("total", type_=Integer),
     bindparam("now", type_=_Instant),
@@ -132,6 +135,7 @@ class ClaimStore:
     async def claim(
         self,
         *,
+        only: Collection[str] | None = None,
         rooms: Mapping[str, Room],
         each: int,
         total: int,
@@ -139,9 +143,13 @@ class ClaimStore:
         lease_until: datetime,
         now: datetime,
     ) -> list[Claimed]:
-        """Lease what is due: at most `total`, and of an endpoint at most its room, or `each` if it is not listed."""
+        """Lease what is due at `only` these endpoints: at most `total`, and of one at most its room.
+
+        An endpoint without a room may have `each`.
+        """
+        names_only = None if only is None else list(only)
         async with self._engine.begin() as connection:
-            held = await self._held(connection, now=now)
+            held = await self._held(connection, names_only, now=now)
             allowed = {name: allowance(limits, now=now) for name, limits in held.items()}
             slots = {name: room.slots for name, room in rooms.items()}
             slots |= {name: min(slots.get(name, each), most) for name, most in allowed.items()}
@@ -153,6 +161,7 @@ class ClaimStore:
                     "slots": list(slots.values()),
                     "floors": floors,
                     "held": list(held),
+                    "only": names_only,
                     "each": each,
                     "total": total,
                     "now": now,
@@ -195,9 +204,9 @@ class ClaimStore:
                     )
             return claimed
 
-    async def _held(self, connection: AsyncConnection, *, now: datetime) -> dict[str, Limits]:
+    async def _held(self, connection: AsyncConnection, only: list[str] | None, *, now: datetime) -> dict[str, Limits]:
         """Lock the endpoints whose limits all processes share, as far as nobody else has, and return the limits."""
-        rows = (await connection.execute(_HELD, {"now": now})).all()
+        rows = (await connection.execute(_HELD, {"now": now, "only": only})).all()
         crowded = [row.name for row in rows if row.concurrency is not None]
         sending: dict[str, int] = {}
         if crowded:

@@ -4,7 +4,7 @@ A delivery is `pending` until it is claimed, `sending` under a lease, then `deli
 `cancelled` when its contact wants to be left alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,9 +21,11 @@ from shared.ids import derived_id
 
 _delivery = tables.delivery.c
 
-CHANNEL = "tandem_deliveries"  # told once for a batch of new deliveries
+CHANNEL = "tandem_deliveries"  # told once for a batch of new deliveries: their endpoints, a line each, or nothing
 
-_RING = text(f"NOTIFY {CHANNEL}")
+LONGEST_RING = 7999  # bytes; PostgreSQL takes no more
+
+_RING = text("SELECT pg_notify(:channel, :endpoints)")
 
 _CREATE = insert(tables.delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint"])
 
@@ -72,7 +74,8 @@ class DeliveryStore:
                     for delivery in deliveries
                 ],
             )
-            await connection.execute(_RING)  # heard when the transaction commits
+            ring = {"channel": CHANNEL, "endpoints": ring_for({delivery.endpoint for delivery in deliveries})}
+            await connection.execute(_RING, ring)  # heard when the transaction commits
 
     async def cancel(self, connection: AsyncConnection, handoffs: Sequence[UUID]) -> None:
         """Send nothing more about the handoffs. An attempt under way may still succeed; it is the last."""
@@ -187,6 +190,17 @@ class DeliveryStore:
     async def _rows(self, statement: Any) -> list[Row[Any]]:
         async with self._engine.connect() as connection:
             return list(await connection.execute(statement))
+
+
+def ring_for(endpoints: Collection[str]) -> str:
+    """Return what is told of new deliveries to these endpoints; nothing if they are too many."""
+    told = "\n".join(sorted(endpoints))
+    return told if len(told.encode()) <= LONGEST_RING else ""
+
+
+def rung_for(told: str) -> frozenset[str] | None:
+    """Return the endpoints of which was told; None: any."""
+    return frozenset(told.split("\n")) if told else None
 
 
 def _are(wanted: Wanted) -> list[ColumnElement[bool]]:

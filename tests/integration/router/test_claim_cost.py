@@ -1,5 +1,6 @@
 """What a claim costs: what waits until later, and what others could not yet forget, cost it nothing."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -25,7 +26,9 @@ async def fill(router: RunningRouter, count: int, *, due: datetime, step: float,
         await connection.execute(text(WAITING), values)
 
 
-async def explain(connection: AsyncConnection, now: datetime, floor: datetime | None) -> list[dict[str, Any]]:
+async def explain(
+    connection: AsyncConnection, now: datetime, floor: datetime | None, *, only: list[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the nodes of the plan of a claim, with the rows that each one read."""
     names = [f"crm-{number}" for number in range(10)]
     compiled = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM.text}").bindparams(*CLAIM._bindparams.values())
@@ -34,6 +37,7 @@ async def explain(connection: AsyncConnection, now: datetime, floor: datetime | 
         "slots": [10] * 10,
         "floors": [floor] * 10,
         "held": [],
+        "only": only,
         "each": 10,
         "total": 100,
         "now": now,
@@ -97,3 +101,28 @@ async def test_a_transaction_that_stays_open(start_router: StartRouter) -> None:
             await connection.rollback()
 
     assert from_the_floor < from_the_beginning / 3
+
+
+async def test_endpoints_that_nothing_was_made_for(start_router: StartRouter) -> None:
+    """A claim that is told of two endpoints takes what is due there, and does not look for deliveries elsewhere."""
+    async with start_router(workers=[]) as router:
+        endpoints = [{"name": f"crm-{number}", "url": "http://127.0.0.1:1/"} for number in range(10)]
+        await router.set_team(endpoints=endpoints)
+        now = router.clock()
+        await fill(router, 100, due=now - timedelta(minutes=1), step=0.0, prefix="now")
+        async with router.platform.engine.connect() as connection:
+            nodes = await explain(connection, now, None, only=["crm-3", "crm-7"])
+            await connection.rollback()
+        claimed = await ClaimStore(router.platform.engine).claim(
+            only=["crm-3", "crm-7"],
+            rooms={},
+            each=10,
+            total=200,
+            lease_id=uuid4(),
+            lease_until=now + timedelta(minutes=1),
+            now=now,
+        )
+
+    (looked,) = [node["Actual Loops"] for node in nodes if node.get("Index Name") == "delivery_due"]
+    assert looked == 2
+    assert Counter(delivery.endpoint for delivery in claimed) == {"crm-3": 10, "crm-7": 10}
