@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from uuid import UUID
 
 import msgspec
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.availability import Load, Roster
-from services.router.domain.handoff import State, Step, Taken, take
+from services.router.domain.handoff import Taken
 from services.router.domain.published import feedback_on
 from services.router.domain.queue import Assignment, plan_assignments
 from services.router.domain.team import Team
@@ -29,8 +28,6 @@ from shared.postgres.outbox import Outbox, OutboxMessage
 from shared.telemetry.metrics import Metrics
 
 QUEUE_BATCH = 500  # handoffs looked at in one transaction
-
-_STEP: Mapping[State, Step] = MappingProxyType({State.READY: Step.ASSIGN, State.EXPIRED: Step.REASSIGN})
 
 ROUTER = "router"  # who did it, where nobody did it in person
 
@@ -154,9 +151,9 @@ class Assigner:
                 contact_id=item.handoff.contact_id,
                 number=item.handoff.steps + 1,
                 at=now,
-                step=_STEP[item.handoff.state],
+                step=item.handoff.step,
                 before=item.handoff.state,
-                after=take(item.handoff.state, _STEP[item.handoff.state]),
+                after=item.clock.state,
                 by=ROUTER,
                 rep=item.rep,
                 pool=item.decision.route.pool,

@@ -1,7 +1,8 @@
 """Keeping the clock: what is not answered in time goes to somebody else, and in the end to the manager.
 
-A clock is one instant in the row of its handoff. Whoever gives a handoff to somebody empties it; this worker sets it,
-and sets all of them anew when the team changes. Then it sleeps until the next one is due, or until it is woken.
+A clock is one instant in the row of its handoff. Whoever gives a handoff to a rep sets it; of one that nobody has, or
+that was answered or taken back, this worker does, and sets all of them anew when the team changes. Then it sleeps until
+the next one is due, or until it is woken.
 
 * Killed at any line: a transaction is whole or void, and the instants are still there.
 * Two processes: each takes clocks that the other has not locked. A clock that another process set is looked at after
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.router.assigning import ROUTER, Assigner, feedback_messages
 from services.router.domain.answer_link import AnswerLinks
 from services.router.domain.brief import write_brief
-from services.router.domain.clock import ResponseClock, hours_of, manager_of, promise_of
+from services.router.domain.clock import ResponseClock
 from services.router.domain.handoff import Step, Taken, take
 from services.router.domain.team import Team
 from services.router.domain.webhook import ESCALATED, Message, render_expired, render_given
@@ -41,15 +42,14 @@ RING_BATCH = 100  # clocks that ring in one transaction, which holds the lock of
 
 def clock_of(handoff: Handoff, team: Team, *, now: datetime) -> ResponseClock:
     """Return the clock of a handoff. One that was given before there were clocks starts now."""
-    given_at = handoff.given_at or now if handoff.rep else None
-    return ResponseClock(
+    return ResponseClock.of(
+        handoff.ready.respond,
+        team,
         state=handoff.state,
         came_at=handoff.clock_from or now,
-        given_at=given_at,
-        promise=promise_of(handoff.ready.respond),
-        hours=hours_of(handoff.ready.respond, team, pool=handoff.pool, rep=handoff.rep),
+        given_at=handoff.given_at or now if handoff.rep else None,
+        pool=handoff.pool,
         rep=handoff.rep,
-        manager=manager_of(team, handoff.pool),
     )
 
 

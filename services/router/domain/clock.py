@@ -17,7 +17,7 @@ at 10:00. Her answer is due at 10:05; it expires at 10:20 and goes to Bo, expire
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Self, assert_never
 
 from services.router.domain.handoff import State, Step
 from services.router.domain.team import Team
@@ -55,6 +55,29 @@ class ResponseClock:
     hours: Hours
     rep: str | None = None
     manager: str | None = None  # who gets it in the end; None: nobody, so that it stays in the queue
+
+    @classmethod
+    def of(
+        cls,
+        respond: Respond,
+        team: Team,
+        *,
+        state: State,
+        came_at: datetime,
+        given_at: datetime | None,
+        pool: str | None,
+        rep: str | None,
+    ) -> Self:
+        """Return the clock of a handoff that promises so much, with this team."""
+        return cls(
+            state=state,
+            came_at=came_at,
+            given_at=given_at,
+            promise=promise_of(respond),
+            hours=hours_of(respond, team, pool=pool, rep=rep),
+            rep=rep,
+            manager=manager_of(team, pool),
+        )
 
     @property
     def answer_by(self) -> datetime:

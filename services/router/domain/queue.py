@@ -10,7 +10,8 @@ from services.router.domain.answer_link import NO_LINKS, AnswerLinks
 from services.router.domain.assignment import Debts, Decision, decide
 from services.router.domain.availability import Roster
 from services.router.domain.brief import Brief, Objection, write_brief
-from services.router.domain.handoff import State
+from services.router.domain.clock import ResponseClock
+from services.router.domain.handoff import State, Step, take
 from services.router.domain.routing import Case
 from services.router.domain.team import Rep
 from services.router.domain.webhook import LEAD_READY, REASSIGNED, Message, render_given
@@ -29,6 +30,7 @@ class Waiting:
     contact_id: UUID
     ready: HandoffReady
     arrived_at: datetime
+    clock_from: datetime | None
     pool: str | None
     team_version: int | None
     assignments: int
@@ -41,6 +43,11 @@ class Waiting:
     previous_rep: str | None = None
     brief: Brief | None = None  # without objections, where it was written already
 
+    @property
+    def step(self) -> Step:
+        """The step that gives it to somebody."""
+        return Step.REASSIGN if self.state is State.EXPIRED else Step.ASSIGN
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -52,6 +59,7 @@ class Assignment:
     decision: Decision
     message: Message
     endpoints: tuple[str, ...]
+    clock: ResponseClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,5 +181,14 @@ def _assign(
         ),
         endpoints=tuple(
             endpoint.name for endpoint in roster.team.endpoints if endpoint.serves(pool=pool, rep=rep.name)
+        ),
+        clock=ResponseClock.of(
+            handoff.ready.respond,
+            roster.team,
+            state=take(handoff.state, handoff.step),
+            came_at=handoff.clock_from or roster.now,
+            given_at=roster.now,
+            pool=pool,
+            rep=rep.name,
         ),
     )

@@ -55,8 +55,10 @@ _given = (
         bindparam("pools", type_=ARRAY(Text)),
         bindparam("versions", type_=ARRAY(Integer)),
         bindparam("reps", type_=ARRAY(Text)),
+        bindparam("starts", type_=ARRAY(DateTime(timezone=True))),
+        bindparam("due", type_=ARRAY(DateTime(timezone=True))),
     )
-    .table_valued("id", "pool", "version", "rep", name="given")
+    .table_valued("id", "pool", "version", "rep", "clock_from", "due_at", name="given")
     .render_derived()
 )
 _SAVE_ASSIGNED = (
@@ -72,9 +74,10 @@ _SAVE_ASSIGNED = (
         steps=_handoff.steps + 1,
         waits_for=None,
         held_until=None,
+        clock_from=_given.c.clock_from,
         given_at=_now,
-        due_at=None,
-        clock_version=0,  # whoever watches the clock sets it
+        due_at=_given.c.due_at,
+        clock_version=_given.c.version,
     )
 )
 _SAVE_QUEUED = (
@@ -159,6 +162,7 @@ class QueueStore:
                     ready=new.ready if new else read_ready(row.document),
                     brief=new.brief if new else None,
                     arrived_at=row.created_at,
+                    clock_from=row.clock_from,
                     pool=row.pool,
                     team_version=row.team_version,
                     assignments=row.assignments,
@@ -203,7 +207,7 @@ class QueueStore:
     async def save_assigned(
         self, connection: AsyncConnection, assigned: Sequence[Assignment], *, now: datetime
     ) -> None:
-        """Give the handoffs to their reps."""
+        """Give the handoffs to their reps, and set their clocks."""
         await connection.execute(
             _SAVE_ASSIGNED,
             {
@@ -211,6 +215,8 @@ class QueueStore:
                 "pools": [item.pool for item in assigned],
                 "versions": [item.decision.team_version for item in assigned],
                 "reps": [item.rep for item in assigned],
+                "starts": [item.clock.came_at for item in assigned],
+                "due": [item.clock.due_at for item in assigned],
                 "now": now,
             },
         )

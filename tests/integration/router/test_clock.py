@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.router.domain.webhook import ESCALATED, EXPIRED, LEAD_READY, REASSIGNED
+from services.router.store.clocks import ClockStore
 from shared.events.feedback import FeedbackKind
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import REPS, MovableClock, RunningRouter
@@ -47,6 +48,22 @@ async def pass_time(router: RunningRouter, time: timedelta, **team: Any) -> None
     """Let time pass; setting the team wakes whoever looks at the clock, which else takes seconds."""
     router.clock.ahead += time
     await router.set_team(**team)
+
+
+async def test_the_clock_of_who_is_given_it(start_router: StartRouter) -> None:
+    """It runs from the moment that the handoff is given, in the same transaction; nobody has to set it afterwards."""
+    async with start_router(workers=["handoffs"], clock=MovableClock()) as router:
+        await router.set_team(endpoints=[{"name": "crm", "url": "http://127.0.0.1:1/"}])
+        handoff = make_handoff()
+        await router.hand_over(handoff)
+        await router.wait_for_state(handoff.id, "assigned")
+        times = "SELECT ARRAY[clock_from, given_at, due_at] FROM router.handoff"
+        came_at, given_at, due_at = await one(router, times)
+        unset, next_at = await ClockStore(router.platform.engine).look(version=1)
+
+    assert came_at == given_at
+    assert due_at - given_at == BREACH
+    assert (unset, next_at) == (False, due_at)
 
 
 async def test_nobody_answers(start_router: StartRouter) -> None:

@@ -44,6 +44,7 @@ def waiting(*handoffs: HandoffReady) -> list[Waiting]:
             contact_id=handoff.contact.id,
             ready=handoff,
             arrived_at=handoff.decided_at,
+            clock_from=handoff.decided_at,
             pool=None,
             team_version=None,
             assignments=0,

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.router.domain.answer import needs_rep, steps_to
 from services.router.domain.availability import Load, Roster
-from services.router.domain.clock import ResponseClock, hours_of, manager_of, promise_of
+from services.router.domain.clock import ResponseClock
 from services.router.domain.handoff import (
     MOST_OWNERS,
     OPEN,
@@ -50,15 +50,14 @@ class Lead:
     given_at: datetime | None = None
 
     def clock(self, team: Team) -> ResponseClock:
-        respond = self.ready.respond
-        return ResponseClock(
+        return ResponseClock.of(
+            self.ready.respond,
+            team,
             state=self.state,
             came_at=self.came_at,
             given_at=self.given_at,
-            promise=promise_of(respond),
-            hours=hours_of(respond, team, pool="everyone", rep=self.rep),
+            pool="everyone",
             rep=self.rep,
-            manager=manager_of(team, "everyone"),
         )
 
     def after(self, step: Step, *, at: datetime, rep: str | None = None) -> "Lead":
@@ -123,6 +122,7 @@ class World(RuleBasedStateMachine):
                 contact_id=lead.ready.contact.id,
                 ready=lead.ready,
                 arrived_at=lead.came_at,
+                clock_from=lead.came_at,
                 pool="everyone",
                 team_version=1,
                 assignments=len(lead.owners),
@@ -139,9 +139,10 @@ class World(RuleBasedStateMachine):
         plan = plan_assignments(roster, waiting, public_url="https://tandem.example")
         for item in plan.assignments:
             assert item.rep not in item.handoff.owners
-            step = Step.ASSIGN if item.handoff.state is State.READY else Step.REASSIGN
+            given = self.leads[item.handoff.id].after(item.handoff.step, at=self.now, rep=item.rep)
+            assert item.clock == given.clock(self.team)
             if not dies:
-                self.leads[item.handoff.id] = self.leads[item.handoff.id].after(step, at=self.now, rep=item.rep)
+                self.leads[item.handoff.id] = given
 
     @rule(
         time=st.sampled_from([timedelta(minutes=25), timedelta(minutes=1), timedelta(hours=20), timedelta(days=3)]),

@@ -91,6 +91,7 @@ def test_any_traits(contact: dict[str, Any], account: dict[str, Any]) -> None:
         contact_id=new.ready.contact.id,
         ready=new.ready,
         arrived_at=DECIDED_AT,
+        clock_from=None,
         pool=None,
         team_version=None,
         assignments=0,
