@@ -108,12 +108,15 @@ class DeliveryWorker:
         look = self._lookout.next(at=monotonic())
         if look is None:
             return
+        rooms = self._pacing.rooms(look)
+        if look.names is not None and not any(room.slots for room in rooms.values()):
+            return  # the attempts that are under way name them again when they end
         now = self._clock()
         try:
             await self._tidy(now)
             claimed = await self._claims.claim(
                 only=look.names,
-                rooms=self._pacing.rooms(look),
+                rooms=rooms,
                 each=self._pacing.first,
                 total=free,
                 lease_id=uuid4(),
@@ -214,6 +217,7 @@ class DeliveryWorker:
             Ended(finished, verdict, sign, mostly_failing=self._pacing.mostly_failing(delivery.endpoint))
         )
         self._any_ended.set()
+        self.wake([delivery.endpoint])  # room for the next one, while this one's end is written down
 
     async def _end_attempts(self, sent: asyncio.Event) -> None:
         """Write down what attempts came to, as many at once as there are, until the last was sent."""
