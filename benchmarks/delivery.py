@@ -10,8 +10,9 @@ process.
 `--pinned` keeps a transaction open beside it all the while, as a forgotten session does.
 `--compare` says what hung endpoints cost the others: so many rounds, each of them the same load on the healthy ones
 twice, once alone and once with deliveries to the hung ones on top, in turns that swap from round to round. Before each
-the router is started again and knows nothing bad of any endpoint. Printed is what the healthy ones had of it, and the
-ratio of the medians of their p95.
+the router is started again and knows nothing bad of any endpoint. Printed is what the healthy ones had of it, the ratio
+of their p95 in each round, of which the median counts where the speed of the machine changes meanwhile, and the ratio
+of the medians.
 """
 
 import argparse
@@ -185,7 +186,12 @@ async def _compare(stack: Stack, engine: AsyncEngine, receivers: Receivers, load
             row = (f"{number + 1}", "yes" if to_hung else "no", f"{len(receivers.milliseconds):,} of {healthy:,}")
             table.add_row(*row, *(f"{cuts[at]:.1f}" for at in (49, 94, 98)))
     alone, together = statistics.median(p95[False]), statistics.median(p95[True])
-    table.caption = f"p95 of the healthy with hung ones beside them / alone: {together / alone:.2f} (medians)"
+    each = sorted(beside / without for beside, without in zip(p95[True], p95[False], strict=True))
+    table.caption = (
+        "p95 of the healthy with hung ones beside them / alone: "
+        f"{statistics.median(each):.2f} (median of the rounds, {each[0]:.2f} to {each[-1]:.2f}), "
+        f"{together / alone:.2f} (medians)"
+    )
     return table
 
 
