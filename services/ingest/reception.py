@@ -31,6 +31,7 @@ from services.ingest.sources import SourceDirectory, require_enabled
 from shared.clock import Clock
 from shared.durations import format_duration
 from shared.events.topics import TopicName
+from shared.http.cross_origin import EXPOSED, any_origin
 from shared.http.problems import ProblemError
 from shared.log.errors import LogError, RecordTooLarge
 from shared.log.protocol import EventLog
@@ -89,7 +90,7 @@ class Reception:
 
         async def answer(request: Request) -> Response:
             response = _options(request, methods) if request.method == "OPTIONS" else await handle(request)
-            response.headers.update(_any_origin(request))
+            response.headers.update(any_origin(request.headers.get("origin")))
             return response
 
         return answer
@@ -109,7 +110,7 @@ class Reception:
                 problem = self._problem(error, limit)
             self._metrics.requests_refused.labels(problem.code).inc()
             if "Retry-After" in problem.headers:
-                problem.headers["Access-Control-Expose-Headers"] = "Retry-After, X-RateLimit-Reset"
+                problem.headers |= EXPOSED
             return problem.response()
 
         return handle
@@ -243,18 +244,3 @@ def _options(request: Request, methods: str) -> Response:
     if origin := request.headers.get("webhook-request-origin"):
         headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
     return Response(status_code=204, headers=headers)
-
-
-def _any_origin(request: Request) -> dict[str, str]:
-    """Return the headers that let a page of any origin send and read the answer.
-
-    Browser SDKs send with credentials, for which a browser takes no `*`. Nothing here rests on cookies.
-    """
-    origin = request.headers.get("origin")
-    if origin is None:
-        return {"Access-Control-Allow-Origin": "*"}
-    return {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Vary": "Origin, Access-Control-Request-Headers",
-    }

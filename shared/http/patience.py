@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.http.bounds import Bounds
+from shared.http.cross_origin import EXPOSED, any_origin
 from shared.http.places import Places
 from shared.http.problems import ProblemError
 from shared.telemetry.metrics import Metrics
@@ -114,11 +115,17 @@ class PatientProtocol(HttpToolsProtocol):
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.config.metrics.requests_refused.labels("no_place").inc()
+        origin = dict(scope["headers"]).get(b"origin")
         problem = ProblemError(
             503,
             "overloaded",
             "This process has as many connections as it may. Try again.",
-            headers={"Retry-After": str(int(RETRY_AFTER.total_seconds())), "Connection": "close"},
+            headers={
+                "Retry-After": str(int(RETRY_AFTER.total_seconds())),
+                "Connection": "close",
+                **any_origin(origin.decode("latin-1") if origin else None),  # a page's SDK is to read it, too
+                **EXPOSED,
+            },
         )
         await problem.response()(scope, receive, send)
 

@@ -182,7 +182,7 @@ async def test_more_connections_than_places() -> None:
 
 
 async def test_every_place_at_work() -> None:
-    """More requests are told to come later, probes are answered, and what is under way is not disturbed."""
+    """More requests are told to come later, as pages can read; probes are answered, and what is under way goes on."""
     async with serving(connections=32) as served:
         held = [await served.connected(ASK.replace(b" / ", b" /held ")) for _ in range(30)]
 
@@ -191,9 +191,12 @@ async def test_every_place_at_work() -> None:
 
         await until(all_at_work)
         for _ in range(100):
-            reader, writer = await served.connected(ASK)
+            reader, writer = await served.connected(
+                ASK.replace(b"\r\n\r\n", b"\r\nOrigin: https://shop.example\r\n\r\n")
+            )
             refusal = await head(reader)
             assert refusal.startswith(b"HTTP/1.1 503")
+            assert b"\r\naccess-control-allow-origin: https://shop.example\r\n" in refusal.lower()
             assert b"\r\nretry-after: 2\r\n" in refusal.lower()
             assert b'"code":"overloaded"' in await asyncio.wait_for(reader.read(), 10)
             writer.close()
