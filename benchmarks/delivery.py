@@ -8,17 +8,17 @@ for each rate, deliveries are made as the router makes them (rows and a NOTIFY),
 the hung ones. The clock of a delivery runs from before its row is made to the last byte at the receiver, which is this
 process.
 `--pinned` keeps a transaction open beside it all the while, as a forgotten session does.
-`--compare` says what hung endpoints cost the others: so many rounds, each of them the same load on the healthy ones
-twice, once alone and once with deliveries to the hung ones on top, in turns that swap from round to round. Before each
-the router is started again and knows nothing bad of any endpoint. Printed is what the healthy ones had of it, the ratio
-of their p95 in each round, of which the median counts where the speed of the machine changes meanwhile, and the ratio
-of the medians.
+`--compare` says what hung endpoints cost the others. Two of everything run side by side, each with the same load on its
+healthy endpoints, one of them with deliveries to hung ones on top, the other one in the next round: what the host
+does to one it does to the other. Before each round both routers are started again and know nothing bad of any endpoint.
+Printed is what the healthy ones had of it, and the ratio of their p95 in each round.
 """
 
 import argparse
 import asyncio
 import json
 import statistics
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +58,16 @@ class Load:
     hung: int
     rate: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What there is besides the load."""
+
+    endpoints: int
+    hung: float  # share of them
+    waiting: int  # deliveries that are due later
+    pinned: bool
 
 
 class Receivers:
@@ -109,6 +119,16 @@ class Receivers:
         writer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One Tandem with its receivers; so many of its endpoints hang."""
+
+    stack: Stack
+    engine: AsyncEngine
+    receivers: Receivers
+    hung: int
+
+
 async def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,31 +146,17 @@ async def main() -> None:
     for column in ("endpoints", "offered/s", "received/s", "p50 ms", "p95 ms", "p99 ms", "CPU ms each", "claim ms"):
         table.add_column(column, justify="right")
     for endpoints in arguments.endpoints or (1, 50, 500):
+        setting = Setting(endpoints, arguments.hung, arguments.waiting, arguments.pinned)
         async with AsyncExitStack() as resources:
-            stack = await resources.enter_async_context(open_stack("postgres"))
-            engine = await resources.enter_async_context(open_engine(stack.database_url, name="bench"))
-            receivers = Receivers()
-            ports = await receivers.open(resources)
-            hung = await _set_team(stack, endpoints, ports, share=arguments.hung)
-            async with engine.begin() as connection:
-                await connection.execute(text(WAITING), {"endpoints": endpoints, "count": arguments.waiting})
-            async with engine.connect() as connection:
-                await connection.execute(text("ANALYZE router.delivery"))
-            if arguments.pinned:
-                pinned = await resources.enter_async_context(engine.connect())
-                await pinned.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-                await pinned.execute(text("SET idle_in_transaction_session_timeout = 0"))
-                await pinned.execute(text("SELECT count(*) FROM router.endpoint"))
+            sides = [await _open_side(resources, setting) for _ in range(2 if arguments.compare else 1)]
             for rate in arguments.rate or (200, 500):
+                load = Load(endpoints, sides[0].hung, rate, arguments.seconds)
                 if arguments.compare:
-                    load = Load(endpoints, hung, rate, arguments.seconds)
-                    console.print(await _compare(stack, engine, receivers, load, rounds=arguments.compare))
+                    console.print(await _compare(sides, load, rounds=arguments.compare))
                     continue
-                receivers.milliseconds.clear()
-                receivers.expect_nothing()
+                stack, receivers = sides[0].stack, sides[0].receivers
                 before, started = stack.costs()["router"], perf_counter()
-                healthy = await _offer(engine, Load(endpoints, hung, rate, arguments.seconds), to_hung=True)
-                await receivers.wait_for(healthy, seconds=arguments.seconds * 2)
+                await _run(sides[0], load, to_hung=True)
                 took = perf_counter() - started
                 cost = stack.costs()["router"].since(before)
                 got = receivers.milliseconds
@@ -161,36 +167,61 @@ async def main() -> None:
                     f"{len(got) / took:,.0f}",
                     *(f"{cuts[at]:.1f}" for at in (49, 94, 98)),
                     f"{cost.cpu_seconds / len(got) * 1000:.2f}",
-                    f"{await _claim_milliseconds(engine):.2f}",
+                    f"{await _claim_milliseconds(sides[0].engine):.2f}",
                 )
     if not arguments.compare:
         console.print(table)
 
 
-async def _compare(stack: Stack, engine: AsyncEngine, receivers: Receivers, load: Load, *, rounds: int) -> Table:
-    """Offer the load with and without the hung endpoints, in turns, and tabulate what the healthy ones had of it."""
+async def _open_side(resources: AsyncExitStack, setting: Setting) -> Side:
+    """Start everything, with the endpoints, and what waits."""
+    stack = await resources.enter_async_context(open_stack("postgres"))
+    engine = await resources.enter_async_context(open_engine(stack.database_url, name="bench"))
+    receivers = Receivers()
+    ports = await receivers.open(resources)
+    hung = await _set_team(stack, setting.endpoints, ports, share=setting.hung)
+    async with engine.begin() as connection:
+        await connection.execute(text(WAITING), {"endpoints": setting.endpoints, "count": setting.waiting})
+    async with engine.connect() as connection:
+        await connection.execute(text("ANALYZE router.delivery"))
+    if setting.pinned:
+        pinned = await resources.enter_async_context(engine.connect())
+        await pinned.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        await pinned.execute(text("SET idle_in_transaction_session_timeout = 0"))
+        await pinned.execute(text("SELECT count(*) FROM router.endpoint"))
+    return Side(stack, engine, receivers, hung)
+
+
+async def _run(side: Side, load: Load, *, to_hung: bool) -> int:
+    """Offer the load, wait until what can arrive has arrived, and return how much that is."""
+    side.receivers.milliseconds.clear()
+    side.receivers.expect_nothing()
+    healthy = await _offer(side.engine, load, to_hung=to_hung)
+    await side.receivers.wait_for(healthy, seconds=load.seconds * 2)
+    return healthy
+
+
+async def _compare(sides: Sequence[Side], load: Load, *, rounds: int) -> Table:
+    """Offer the load with and without the hung endpoints, side by side; tabulate what the healthy ones had of it."""
     title = f"{load.endpoints} endpoints, {load.hung} of them hung, {load.rate} deliveries a second"
     table = Table(
         "round", "to hung ones too", "received", "p50 ms", "p95 ms", "p99 ms", title=title, title_justify="left"
     )
-    p95: dict[bool, list[float]] = {False: [], True: []}
+    ratios: list[float] = []
     for number in range(rounds):
-        for to_hung in (False, True) if number % 2 == 0 else (True, False):
-            await _begin_anew(stack, engine, load.hung)
-            receivers.milliseconds.clear()
-            receivers.expect_nothing()
-            healthy = await _offer(engine, load, to_hung=to_hung)
-            await receivers.wait_for(healthy, seconds=load.seconds * 2)
-            cuts = statistics.quantiles(receivers.milliseconds, n=100)
-            p95[to_hung].append(cuts[94])
-            row = (f"{number + 1}", "yes" if to_hung else "no", f"{len(receivers.milliseconds):,} of {healthy:,}")
+        with_hung, without = (sides[number % 2], sides[1 - number % 2])
+        await asyncio.gather(*(_begin_anew(side.stack, side.engine, side.hung) for side in sides))
+        offered = await asyncio.gather(_run(with_hung, load, to_hung=True), _run(without, load, to_hung=False))
+        p95 = []
+        for what, side, healthy in (("yes", with_hung, offered[0]), ("no", without, offered[1])):
+            cuts = statistics.quantiles(side.receivers.milliseconds, n=100)
+            p95.append(cuts[94])
+            row = (f"{number + 1}", what, f"{len(side.receivers.milliseconds):,} of {healthy:,}")
             table.add_row(*row, *(f"{cuts[at]:.1f}" for at in (49, 94, 98)))
-    alone, together = statistics.median(p95[False]), statistics.median(p95[True])
-    each = sorted(beside / without for beside, without in zip(p95[True], p95[False], strict=True))
+        ratios.append(p95[0] / p95[1])
     table.caption = (
-        "p95 of the healthy with hung ones beside them / alone: "
-        f"{statistics.median(each):.2f} (median of the rounds, {each[0]:.2f} to {each[-1]:.2f}), "
-        f"{together / alone:.2f} (medians)"
+        f"p95 of the healthy with hung ones beside them / alone: {statistics.median(ratios):.2f} in the median of the "
+        f"rounds, {min(ratios):.2f} to {max(ratios):.2f}"
     )
     return table
 
