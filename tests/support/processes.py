@@ -63,7 +63,7 @@ class TandemProcess:
                 start_new_session=True,
             )
 
-    async def ready(self, *, seconds: float = 40) -> None:
+    async def ready(self, *, seconds: float = 120) -> None:
         """Return when `/readyz` answers 200; raise AssertionError with the log when the process ends first."""
 
         async def is_ready() -> bool:
