@@ -209,8 +209,8 @@ async def _compare(sides: Sequence[Side], load: Load, *, rounds: int) -> Table:
     )
     ratios: list[float] = []
     for number in range(rounds):
-        with_hung, without = (sides[number % 2], sides[1 - number % 2])
-        await asyncio.gather(*(_begin_anew(side.stack, side.engine, side.hung) for side in sides))
+        with_hung, without = sides[number % 2], sides[1 - number % 2]
+        await asyncio.gather(*(_begin_anew(side) for side in sides))
         offered = await asyncio.gather(_run(with_hung, load, to_hung=True), _run(without, load, to_hung=False))
         p95 = []
         for what, side, healthy in (("yes", with_hung, offered[0]), ("no", without, offered[1])):
@@ -226,12 +226,12 @@ async def _compare(sides: Sequence[Side], load: Load, *, rounds: int) -> Table:
     return table
 
 
-async def _begin_anew(stack: Stack, engine: AsyncEngine, hung: int) -> None:
+async def _begin_anew(side: Side) -> None:
     """Start the router again, without anything that was made for hung endpoints or is known of them."""
-    names = {"names": [f"e{number}" for number in range(hung)]}
-    router = stack.services["router"]
+    names = {"names": [f"e{number}" for number in range(side.hung)]}
+    router = side.stack.services["router"]
     await router.stop()
-    async with engine.begin() as connection:
+    async with side.engine.begin() as connection:
         made = "DELETE FROM router.delivery WHERE endpoint = ANY(:names) AND body <> convert_to('{}', 'UTF8')"
         known = "failures = 0, failing_since = NULL, opens = 0, open_until = NULL"
         await connection.execute(text(made), names)

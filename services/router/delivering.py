@@ -237,6 +237,7 @@ class DeliveryWorker:
                 continue
             del self._ended[: len(batch)]
             self._told(batch, ours)
+            # Once more: only now may the next of the same contact go to an endpoint that keeps their order.
             self.wake({ended.finished.delivery.endpoint for ended in batch})
 
     def _told(self, batch: Sequence[Ended], ours: set[UUID]) -> None:
