@@ -75,7 +75,12 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     vault = Vault(platform.secrets)
     targets = Targets(endpoints=endpoints, vault=vault, clock=clock)
     attempting = Attempts(
-        sender=sender, tokens=Tokens(sender), targets=targets, ledger=LedgerStore(engine), clock=clock
+        sender=sender,
+        tokens=Tokens(sender),
+        targets=targets,
+        ledger=LedgerStore(engine),
+        settles_after=settings.delivery_deadline + settings.crm_search_lag,
+        clock=clock,
     )
     ending = AttemptEnding(
         engine=engine,

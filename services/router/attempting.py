@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from services.router.domain.destination import Answer, Exchange, Judged, Learned, Request, Target
 from services.router.domain.destinations.choosing import DESTINATIONS
 from services.router.domain.kind import TERMS
-from services.router.domain.outcome import Outcome, Reply
+from services.router.domain.outcome import NEVER_ARRIVED, Outcome, Reply
 from services.router.domain.webhook import Message
 from services.router.sender import Sender
 from services.router.store.ledger import LedgerStore
@@ -43,8 +44,18 @@ class Attempted:
 class Attempts:
     """Makes attempts."""
 
-    def __init__(self, *, sender: Sender, tokens: Tokens, targets: Targets, ledger: LedgerStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        sender: Sender,
+        tokens: Tokens,
+        targets: Targets,
+        ledger: LedgerStore,
+        settles_after: timedelta,
+        clock: Clock,
+    ) -> None:
         self._sender = sender
+        self._settles_after = settles_after
         self._ledger = ledger
         self._tokens = tokens
         self._targets = targets
@@ -84,10 +95,14 @@ class Attempts:
             request = next(exchange)
             while True:
                 await self._learn(target, delivery, request.learned)
+                if unsettled := await self._begin(target, delivery, request):
+                    return unsettled
                 headers.clear()
                 headers |= {name: value if name in _SHOWN else REDACTED for name, value in request.headers.items()}
                 answers: list[Answer] = []
                 reply = await self._authorised(target, request, answers)
+                if request.makes and _made_nothing(reply):
+                    await self._learn(target, delivery, {request.makes: None})
                 if not answers:
                     return reply  # there is no complete answer to go on with
                 request = exchange.send(answers[-1])
@@ -102,6 +117,22 @@ class Attempts:
             )
         finally:
             exchange.close()
+
+    async def _begin(self, target: Target, delivery: UUID | None, request: Request) -> Reply | None:
+        """Take what the request makes, or return why it is not sent."""
+        if not delivery or not request.makes:
+            return None
+        settled_at = await self._ledger.begin(
+            delivery, request.makes, revision=target.revision, after=self._settles_after, now=self._clock()
+        )
+        if settled_at is None:
+            return None
+        return Reply(
+            status=None,
+            outcome=Outcome.UNSETTLED,
+            error=f"Another attempt may have made the {request.makes}, and the search does not know it yet.",
+            settled_at=settled_at,
+        )
 
     async def _learn(self, target: Target, delivery: UUID | None, learned: Learned) -> None:
         """Keep what an answer told. While PostgreSQL is away it is not kept: the next attempt asks anew."""
@@ -143,7 +174,13 @@ class Attempts:
             method=request.method,
             judge=hear,
             tls=self._targets.tls(target),
+            once=request.makes is not None,
         )
+
+
+def _made_nothing(reply: Reply) -> bool:
+    """Tell whether it is sure that the receiver did not do what it was asked."""
+    return reply.outcome in NEVER_ARRIVED or (reply.status is not None and 400 <= reply.status < 500)
 
 
 def _misconfigured(error: Exception) -> Reply:

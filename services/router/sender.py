@@ -21,7 +21,7 @@ from services.router.domain.outcome import Outcome, Reply, outcome_of
 from services.router.errors import AddressRefused, DialError, NameUnresolved
 from services.router.guard import Resolve, resolve_host
 from services.router.timings import Timings
-from services.router.transport import ENDPOINT, TIMINGS, TLS, EndpointTransport
+from services.router.transport import ENDPOINT, ONCE, TIMINGS, TLS, EndpointTransport
 
 EXCERPT_BYTES = 8192  # of the answer's body, which are kept
 READ_BYTES = 65_536  # of it, which are judged
@@ -112,14 +112,16 @@ class Sender:
         method: str = "POST",
         judge: Judge = by_status,
         tls: ssl.SSLContext | None = None,
+        once: bool = False,
     ) -> Reply:
         """Make one attempt over the connections of the endpoint, and have the answer judged.
 
-        Whatever the receiver does, this returns in time and does not raise.
+        Whatever the receiver does, this returns in time and does not raise. What is to be sent `once` is not sent again
+        where a connection that was kept open turns out to have ended.
         """
         exchange = _Exchange()
         try:
-            extensions = {ENDPOINT: endpoint, TLS: tls, TIMINGS: exchange.timings}
+            extensions = {ENDPOINT: endpoint, TLS: tls, TIMINGS: exchange.timings, ONCE: once}
             request = _request(method, _http_url(url), headers=headers, body=body, extensions=extensions)
             async with asyncio.timeout(self._deadline.total_seconds()):
                 return await self._exchange(request, exchange, judge)

@@ -86,6 +86,13 @@ class RouterSettings(SharedSettings):
     delivery_endpoint_concurrency: int = Field(
         default=16, ge=1, le=500, description="Attempts that one process makes at once to one endpoint."
     )
+    crm_search_lag: Duration = Field(
+        default=timedelta(minutes=2),
+        ge=timedelta(),
+        le=timedelta(hours=1),
+        description="Time for which the search of Pipedrive or Close may not know a record that was just made; "
+        "after an answer that was lost, none is made for so long.",
+    )
     link_lifetime: Duration = Field(
         default=timedelta(days=30),
         gt=timedelta(),

@@ -23,6 +23,7 @@ from services.router.timings import Timings
 ENDPOINT = "endpoint"  # whose connections it uses
 TLS = "tls"  # the TLS settings, when they are not everybody's
 TIMINGS = "timings"  # where its phases are written down
+ONCE = "once"  # whether it must not be sent again by itself: then it goes over a connection of its own
 ROUTE_AGE = timedelta(seconds=60)  # then a new connection asks the resolver, and the guard, again
 KEEP_ALIVE = timedelta(seconds=30)
 
@@ -96,7 +97,7 @@ class EndpointTransport(httpx.AsyncBaseTransport):
         timings = request.extensions.get(TIMINGS) or Timings()
         route = await self._route(request.extensions[ENDPOINT], url.origin, tls)
         try:
-            while kept := await route.take():
+            while not request.extensions.get(ONCE) and (kept := await route.take()):
                 # Lost before the answer began: the receiver had closed it meanwhile. That is not an attempt.
                 with suppress(*_LOST):
                     return await self._exchange(route, kept, asked)

@@ -24,6 +24,7 @@ Behaviour = Callable[["Receiver", asyncio.StreamWriter], Awaitable[bool]]
 class Received:
     """One request. Header names are in lower case."""
 
+    method: str
     path: str
     headers: dict[str, str]
     body: bytes
@@ -227,4 +228,5 @@ async def _read(reader: asyncio.StreamReader) -> Received:
         name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
     }
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(path=request.split(" ")[1], headers=headers, body=body)
+    method, path, _ = request.split(" ")
+    return Received(method=method, path=path, headers=headers, body=body)

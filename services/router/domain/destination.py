@@ -48,13 +48,18 @@ NOTHING_LEARNED: Learned = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. The connection's own headers are not among these. `learned` is kept before it is sent."""
+    """What is sent. The connection's own headers are not among these. `learned` is kept before it is sent.
+
+    `makes` names the record that it makes, where nothing of the system's keeps a second one away: while another attempt
+    may have made it, and the search may not know it yet, the request is not sent.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
     learned: Learned = field(default_factory=dict)
+    makes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     ADDRESS_REFUSED = "address_refused"  # the address is not one that anybody may be made to call
     NOT_AUTHORISED = "not_authorised"  # no token was to be had
     MISCONFIGURED = "misconfigured"  # the attempt could not be built; the reason says what to mend
+    UNSETTLED = "unsettled"  # another attempt may have made the record, which the search does not know: none is made
 
 
 # Nothing was sent: no connection came about. After any other outcome the receiver may have the message.
@@ -52,6 +53,7 @@ class Reply:
     retry_after: str | None = None
     peer: str = ""  # address that answered
     phases: Mapping[str, float] = field(default_factory=dict)  # milliseconds
+    settled_at: datetime | None = None  # of what is unsettled: from then on the record may be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def sign_of(outcome: Outcome) -> Sign:
     match outcome:
         case Outcome.DELIVERED:
             return Sign.WELL
-        case Outcome.THROTTLED | Outcome.GONE:
+        case Outcome.THROTTLED | Outcome.GONE | Outcome.UNSETTLED:
             return Sign.NEITHER
         case _:
             return Sign.FAILED
@@ -105,13 +107,17 @@ def judge(
     """Decide what follows. `failures` are those in a row before this attempt; the delivery waits `since` then.
 
     A receiver that asks for time gets it, for everything, and it costs no attempt; unless it has put the delivery off
-    for longer than the policy suffers.
+    for longer than the policy suffers. To look again for a record that may have been made costs none either.
     """
     if reply.outcome is Outcome.DELIVERED:
         return Verdict(delivered=True, failures=0, next_attempt=None)
     if reply.outcome is Outcome.GONE:
         # The delivery waits with the disabled endpoint and goes out when somebody enables it again.
         return Verdict(delivered=False, failures=failures, next_attempt=now, disable_endpoint=True)
+    if reply.outcome is Outcome.UNSETTLED:
+        settled = reply.settled_at or now
+        soon = next_attempt(policy, failures=1, chance=chance, now=now)
+        return Verdict(delivered=False, failures=failures, next_attempt=min(settled, soon or settled))
     if reply.outcome is not Outcome.THROTTLED:
         scheduled = next_attempt(policy, failures=failures + 1, chance=chance, now=now)
         return Verdict(delivered=False, failures=failures + 1, next_attempt=scheduled)

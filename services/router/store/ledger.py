@@ -1,7 +1,10 @@
-"""The ledger: which record of a system that has no key of ours is a contact's, as its own answers told."""
+"""The ledger: which record of a system that has no key of ours is a contact's, as its own answers told.
+
+An empty id stands for a record that is being made, or was by an attempt whose answer nobody heard.
+"""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, text
@@ -11,7 +14,7 @@ _KNOWN = text(
     """
     SELECT k.name, k.remote_id FROM router.delivery d
     JOIN router.known_record k ON k.endpoint = d.endpoint AND k.contact_id = d.contact_id
-    WHERE d.id = :delivery AND k.revision = :revision
+    WHERE d.id = :delivery AND k.revision = :revision AND k.remote_id <> ''
     """
 ).bindparams(bindparam("delivery", type_=Uuid), bindparam("revision", type_=Integer))
 
@@ -31,6 +34,37 @@ _LEARN = text(
     bindparam("revision", type_=Integer),
     bindparam("now", type_=DateTime(timezone=True)),
 )
+
+_BEGIN = text(
+    """
+    WITH about AS (
+        SELECT endpoint, contact_id FROM router.delivery
+        WHERE id = :delivery AND body <> '' AND contact_id IS NOT NULL FOR SHARE
+    ), begun AS (
+        INSERT INTO router.known_record AS k (endpoint, contact_id, name, remote_id, revision, learned_at)
+        SELECT endpoint, contact_id, :name, '', :revision, :now FROM about
+        ON CONFLICT (endpoint, contact_id, name)
+        DO UPDATE SET remote_id = '', revision = excluded.revision, learned_at = excluded.learned_at
+        WHERE k.revision <> excluded.revision OR k.remote_id = '' AND k.learned_at <= :settled
+        RETURNING 1
+    )
+    SELECT EXISTS (SELECT FROM about) AND NOT EXISTS (SELECT FROM begun)
+    """
+).bindparams(
+    bindparam("delivery", type_=Uuid),
+    bindparam("name", type_=Text),
+    bindparam("revision", type_=Integer),
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("settled", type_=DateTime(timezone=True)),
+)
+
+_BEGUN_AT = text(
+    """
+    SELECT k.learned_at FROM router.delivery d
+    JOIN router.known_record k ON k.endpoint = d.endpoint AND k.contact_id = d.contact_id AND k.name = :name
+    WHERE d.id = :delivery AND k.remote_id = ''
+    """
+).bindparams(bindparam("delivery", type_=Uuid), bindparam("name", type_=Text))
 
 _FORGET = text(
     """
@@ -55,6 +89,21 @@ class LedgerStore:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_KNOWN, {"delivery": delivery, "revision": revision})
             return {row.name: row.remote_id for row in rows}
+
+    async def begin(
+        self, delivery: UUID, name: str, *, revision: int, after: timedelta, now: datetime
+    ) -> datetime | None:
+        """Take a record to be made, and return None; or from when on it may be, when another attempt took it.
+
+        Who took it less than `after` ago may have made it, and a search may not know it yet. One that became known
+        meanwhile may be looked up at once.
+        """
+        values = {"name": name, "revision": revision, "now": now, "settled": now - after}
+        async with self._engine.begin() as connection:
+            if not await connection.scalar(_BEGIN, {"delivery": delivery, **values}):
+                return None
+            begun: datetime | None = await connection.scalar(_BEGUN_AT, {"delivery": delivery, "name": name})
+        return begun + after if begun else now
 
     async def learn(self, delivery: UUID, learned: Mapping[str, str | None], *, revision: int, now: datetime) -> None:
         """Keep ids, and forget those that are None."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from uuid import uuid4
 
 from cryptography.fernet import Fernet
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import RunningRouter
 from tests.support.handoffs import make_handoff
-from tests.support.receiver import Receiver, answers
+from tests.support.receiver import Receiver, answers, closes
 from tests.support.waiting import until
 
 KEY = Fernet.generate_key().decode()
@@ -130,6 +131,78 @@ async def test_a_record_that_is_known(start_router: StartRouter, receiver: Recei
     assert (kept, afterwards) == ([("lead", "lead_1")], [("lead", "lead_2")])
 
 
+def steps(receiver: Receiver) -> list[str]:
+    """Return the methods that were used."""
+    return [request.method for request in receiver.requests]
+
+
+async def test_a_record_that_the_search_does_not_know_yet(start_router: StartRouter, receiver: Receiver) -> None:
+    """After an answer that was lost it is looked for again and again, and not made, until the search must know it."""
+    endpoint = {"name": "close", "url": f"http://127.0.0.1:{receiver.port}", "kind": "close", "retries": ["1s"]}
+    async with start_router() as router:
+        await router.set_team(endpoints=[endpoint])
+        receiver.script(NOBODY, answers(502, b"made, and not told"), NOBODY, NOBODY)
+        handoff = make_handoff()
+        await router.hand_over(handoff)
+        await receiver.wait_for(4)
+        receiver.script(answers(200, b'{"data": [{"id": "lead_1"}]}'), answers(200))
+        await router.wait_for_delivery("delivered")
+        shown = await router.call("GET", f"/v1/handoffs/{handoff.id}")
+
+        assert steps(receiver) == ["GET", "POST", "GET", "GET", "GET", "PUT"]
+        log = shown["deliveries"][0]["log"]
+        assert [attempt["outcome"] for attempt in log] == ["server_error", "unsettled", "unsettled", "delivered"]
+        assert "may have made the lead" in log[1]["error"]
+
+        # Nothing was made by that attempt, as the search says long afterwards: then it is.
+        receiver.requests.clear()
+        receiver.script(NOBODY, closes, NOBODY)
+        await router.hand_over(make_handoff())
+        await receiver.wait_for(3)
+        router.clock.ahead = timedelta(minutes=3)
+        receiver.script(NOBODY, MADE)
+        await router.wait_for_delivery("delivered", count=2)
+
+    assert steps(receiver) == ["GET", "POST", "GET", "GET", "POST"]
+
+
+async def test_a_record_that_was_refused(start_router: StartRouter, receiver: Receiver) -> None:
+    """Where it is sure that nothing was made, the next attempt makes it."""
+    endpoint = {"name": "close", "url": f"http://127.0.0.1:{receiver.port}", "kind": "close", "retries": ["1s"]}
+    async with start_router() as router:
+        await router.set_team(endpoints=[endpoint])
+        receiver.script(NOBODY, answers(400, b"no such status"), NOBODY, MADE)
+        await router.hand_over(make_handoff())
+        await router.wait_for_delivery("delivered")
+
+    assert steps(receiver) == ["GET", "POST", "GET", "POST"]
+
+
+async def test_two_messages_about_one_contact_at_once(start_router: StartRouter, receiver: Receiver) -> None:
+    """One makes the record, and the other changes it."""
+    first = make_handoff()
+    later = make_handoff(contact_id=first.contact.id)
+    endpoint = {"name": "close", "url": f"http://127.0.0.1:{receiver.port}", "kind": "close", "retries": ["1s"]}
+    other_looked = asyncio.Event()
+
+    async def made_meanwhile(receiver: Receiver, writer: asyncio.StreamWriter) -> bool:
+        await other_looked.wait()
+        return await MADE(receiver, writer)
+
+    async with start_router() as router:
+        await router.set_team(endpoints=[endpoint])
+        receiver.script(NOBODY, made_meanwhile, NOBODY)
+        await router.hand_over(first)
+        await receiver.wait_for(2)
+        await router.hand_over(later)
+        await receiver.wait_for(3)
+        other_looked.set()
+        await router.wait_for_delivery("delivered", count=2)
+
+    assert sorted(steps(receiver)) == ["GET", "GET", "POST", "PUT"]
+    assert receiver.requests[-1].path == "/api/v1/lead/lead_1/"
+
+
 async def test_a_record_of_another_account(start_router: StartRouter, receiver: Receiver) -> None:
     """With another key or address the same id may be somebody else: nothing is known there."""
     first = make_handoff()
@@ -179,4 +252,4 @@ async def test_a_record_of_somebody_who_is_erased(start_router: StartRouter, rec
         await until(ended, what="the attempt that was under way to end")
         afterwards = await known(router)
 
-    assert (before, afterwards) == ([("lead", "lead_1")], [])
+    assert (before, afterwards) == ([("lead", "lead_1"), ("lead", "")], [])

@@ -15,7 +15,7 @@ from services.router.domain.outcome import Outcome
 from services.router.domain.webhook import Message, attempt_headers
 from services.router.sender import EXCERPT_BYTES, Sender
 from shared.clock import utc_now
-from tests.support.receiver import Receiver, answers
+from tests.support.receiver import Receiver, answers, closes
 
 HEADERS = {"webhook-id": "msg_1"}
 
@@ -121,6 +121,18 @@ async def test_answers_that_end(receiver: Receiver) -> None:
 
     assert [len(reply.excerpt) for reply in replies] == [EXCERPT_BYTES - 1, 0, EXCERPT_BYTES, 2]
     assert receiver.connections == 2
+
+
+async def test_what_is_to_be_sent_once(receiver: Receiver) -> None:
+    """It is not sent again where a connection ends before the answer, as other requests are on one that was kept."""
+    receiver.script(answers(200), closes, answers(200), closes)
+    async with open_sender() as sender:
+        await sender.send("crm", receiver.url, headers=HEADERS, body=b"{}")
+        again = await sender.send("crm", receiver.url, headers=HEADERS, body=b"{}")
+        once = await sender.send("crm", receiver.url, headers=HEADERS, body=b"{}", once=True)
+
+    assert (again.outcome, once.outcome) == (Outcome.DELIVERED, Outcome.BROKEN)
+    assert len(receiver.requests) == 4
 
 
 async def test_another_endpoint(receiver: Receiver) -> None:

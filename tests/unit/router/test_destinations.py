@@ -227,6 +227,16 @@ def test_a_lead_in_close() -> None:
     assert (throttled.outcome, throttled.retry_after) == (Outcome.THROTTLED, "5")
 
 
+def test_what_no_key_protects() -> None:
+    """A request that could make somebody a second time says so; no other does."""
+    nobody = {"success": True, "data": {"items": []}}
+    person, _ = converse(Kind.PIPEDRIVE, answer(200, nobody), answer(201, PERSON), answer(201, LEAD_MADE))
+    lead_made, _ = converse(Kind.CLOSE, answer(200, {"data": []}), answer(200, {"id": "lead_1"}))
+
+    assert [request.makes for request in person] == [None, "person", None]
+    assert [request.makes for request in lead_made] == [None, "lead"]
+
+
 PERSON = {"success": True, "data": {"id": 42}}
 LEADS: dict[str, Any] = {"success": True, "data": []}
 LEAD_MADE = {"success": True, "data": {"id": "lead_7"}}

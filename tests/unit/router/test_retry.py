@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.outcome import Outcome, Reply, Verdict, judge, outcome_of
+from services.router.domain.breaker import Sign
+from services.router.domain.outcome import Outcome, Reply, Verdict, judge, outcome_of, sign_of
 from services.router.domain.retry import RetryPolicy, asked_pause, next_attempt
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -96,7 +97,8 @@ def test_a_failure_that_asks_for_time(status: int, outcome: Outcome) -> None:
     assert outcome_of(200, asks_for_time=True) is Outcome.DELIVERED
 
 
-_COUNTED = [item for item in Outcome if item not in {Outcome.DELIVERED, Outcome.GONE, Outcome.THROTTLED}]
+_UNCOUNTED = {Outcome.DELIVERED, Outcome.GONE, Outcome.THROTTLED, Outcome.UNSETTLED}
+_COUNTED = [item for item in Outcome if item not in _UNCOUNTED]
 
 
 @pytest.mark.parametrize("outcome", _COUNTED)
@@ -125,6 +127,16 @@ def test_a_receiver_that_asks_for_time(header: str | None, seconds: int) -> None
 
     until = NOW + timedelta(seconds=seconds)
     assert verdict == Verdict(delivered=False, failures=2, next_attempt=until, pause_endpoint=until)
+
+
+@pytest.mark.parametrize(("settled", "seconds"), [(120, 5), (3, 3)])
+def test_what_may_have_been_made_already(settled: int, seconds: int) -> None:
+    """It is looked for soon, at the latest when it may be made; that costs no attempt and says nothing of others."""
+    reply = Reply(status=None, outcome=Outcome.UNSETTLED, settled_at=NOW + timedelta(seconds=settled))
+    verdict = judge(reply, POLICY, failures=2, chance=0, now=NOW, since=NOW)
+
+    assert verdict == Verdict(delivered=False, failures=2, next_attempt=NOW + timedelta(seconds=seconds))
+    assert sign_of(Outcome.UNSETTLED) is Sign.NEITHER
 
 
 def test_a_receiver_that_asks_for_time_for_days() -> None:

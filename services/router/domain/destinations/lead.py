@@ -71,7 +71,15 @@ def setting(target: Target, name: str) -> str:
     return target.settings.get(name) or TERMS[target.kind].settings[name]
 
 
-def ask(target: Target, method: str, path: str, body: Any = None, *, learned: Learned = NOTHING_LEARNED) -> Request:
+def ask(
+    target: Target,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    learned: Learned = NOTHING_LEARNED,
+    makes: str | None = None,
+) -> Request:
     """Return a request to a path below the endpoint's URL, with the body as JSON if there is one."""
     return Request(
         method=method,
@@ -79,6 +87,7 @@ def ask(target: Target, method: str, path: str, body: Any = None, *, learned: Le
         headers={**JSON_HEADERS, **target.headers},
         body=b"" if body is None else msgspec.json.encode(body),
         learned=learned,
+        makes=makes,
     )
 
 

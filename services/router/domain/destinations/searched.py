@@ -2,7 +2,8 @@
 
 What the search finds is the record of an earlier attempt, too, so that an attempt whose answer was lost makes no
 second one. A search may not know yet what was written seconds ago: the ids that answers told are remembered, and come
-before it. A record that is not there any more is forgotten, and looked for again.
+before it; and what an attempt may have made without an answer is not made again before the search must know it. A
+record that is not there any more is forgotten, and looked for again.
 """
 
 from collections.abc import Generator, Mapping
@@ -84,7 +85,8 @@ def close(lead: Lead, target: Target) -> Exchange:
         "phones": [{"phone": who["phone"], "type": "office"}] if who["phone"] else [],
     }
     company = lead["contact"]["company"] or contact["name"]
-    answer = yield ask(target, "POST", "/api/v1/lead/", {"name": company, "contacts": [contact], **fields})
+    made_of = {"name": company, "contacts": [contact], **fields}
+    answer = yield ask(target, "POST", "/api/v1/lead/", made_of, makes=_LEAD)
     made = answer.json() if answer.outcome() is Outcome.DELIVERED else None
     return replace(_of_close(answer), learned=_id_of(made, _LEAD))
 
@@ -106,7 +108,7 @@ def _make_person(lead: Lead, target: Target) -> Generator[Request, Answer, str |
     created = {"name": lead["contact"]["name"] or email, "emails": [{"value": email, "primary": True}]}
     if phone := lead["brief"]["who"]["phone"]:
         created["phones"] = [{"value": phone, "primary": True}]
-    answer = yield ask(target, "POST", "/api/v2/persons", created)
+    answer = yield ask(target, "POST", "/api/v2/persons", created, makes=_PERSON)
     if (refused := _refused(answer)) is not None:
         return refused
     person = (answer.json().get("data") or {}).get("id")
