@@ -174,8 +174,11 @@ def _show(done: Any, leads: list[Any]) -> None:
     table.add_row("only here", f"{totals['lost']} (lost)", f"{totals['gained']} (gained)")
     for row in result["outcomes"]:
         table.add_row(f"of {row['made']} really {row['outcome']}", str(row["active"]), str(row["draft"]))
+    accounts = result.get("accounts")
+    if accounts and accounts["simulated"]:
+        table.add_row(f"of accounts, {accounts['made']} really made", str(accounts["active"]), str(accounts["draft"]))
     out.print(table)
-    _show_accounts(result.get("accounts"))
+    _show_accounts(accounts)
     if result["segments"]:
         table = Table(*(done["segment"], "active", "draft", "gained", "lost", "won, of draft", "rejected, of draft"))
         for row in result["segments"]:
@@ -188,16 +191,19 @@ def _show(done: Any, leads: list[Any]) -> None:
 
 
 def _show_accounts(accounts: Any) -> None:
-    """Tell that leads of accounts are in neither column, where there are any or may be."""
-    if accounts is None:
+    """Tell that leads of accounts are in neither column, if an earlier release simulated where there are any."""
+    if accounts is None or accounts["simulated"]:
         return
     told = []
     if accounts["agreed_by"]:
         told.append(f"agreed on in {' and '.join(accounts['agreed_by'])}")
     if accounts["made"]:
         told.append(f"{accounts['made']} really made")
-    line = f"Not simulated: leads of accounts ({', '.join(told)}). Contacts are replayed one by one."
+    line = f"Not simulated: leads of accounts ({', '.join(told)}). An earlier release did this; ask again."
     out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+_BECAUSE = {"hand_raise": "asked for sales", "account": "the account was ready"}
 
 
 def _show_leads(leads: list[Any]) -> None:
@@ -209,7 +215,7 @@ def _show_leads(leads: list[Any]) -> None:
         contact = lead["contact"]
         name = contact["name"] or contact["email"] or str(contact["id"])
         company = f", {contact['account']}" if contact["account"] else ""
-        because = "asked for sales" if sent["reason"] == "hand_raise" else ", ".join(sent["rules"])
+        because = _BECAUSE.get(sent["reason"], "") or ", ".join(sent["rules"])
         outcome = " ".join(filter(None, (lead["outcome"], lead["outcome_reason"])))
         cells = (lead["kind"], name + company, sent["at"][:10], because, "; ".join(sent["missing"]), outcome)
         table.add_row(*(_plain(cell) for cell in cells))

@@ -6,12 +6,14 @@ stretch, and of contacts only those that are leads.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.scorer.domain.account_simulation import AccountReplay
 from services.scorer.domain.leads import Lead, Window, find_leads
 from services.scorer.domain.segment import segment_of
 from services.scorer.domain.simulation import Made, Replay, replayed
@@ -21,11 +23,13 @@ from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.shadows import ShadowStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
-from services.scorer.store.simulations import Simulation, SimulationStore
-from services.scorer.store.stretches import FIRST, Stretch, read_stretch
+from services.scorer.store.simulations import LEASE, Simulation, SimulationStore
+from services.scorer.store.stretches import FIRST, Stretch, read_accounts_stretch, read_stretch
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
 from shared.clock import Clock
+
+ReadStretch = Callable[..., Awaitable[Stretch]]
 
 _DRAFT = 0  # its number as far as deciding is concerned: none that was ever proposed
 
@@ -61,14 +65,15 @@ class Simulating:
             async with self._engine.begin() as connection:
                 await self._simulations.fail(connection, held, str(error), now=self._clock())
             return
+        read = read_accounts_stretch if any(terms.accounts for terms in sides) else read_stretch
         window = Window(since=held.since, until=held.until, apart=max(terms.agreement.half_life for terms in sides))
-        reading = asyncio.create_task(self._read(held, held.cursor or FIRST))
+        reading = asyncio.create_task(self._read(read, held, held.cursor or FIRST))
         try:
             while True:
                 stretch, made = await reading
                 if not stretch.is_last:
                     # PostgreSQL reads the next stretch while this one is replayed.
-                    reading = asyncio.create_task(self._read(held, stretch.end))
+                    reading = asyncio.create_task(self._read(read, held, stretch.end))
                 held = await self._keep(held, stretch, made, sides=sides, window=window)
                 if stretch.is_last:
                     return
@@ -86,10 +91,10 @@ class Simulating:
         active = await self._agreements.terms(connection, held.active_version)
         return replayed(active.version, active.agreement), replayed(_DRAFT, draft)
 
-    async def _read(self, held: Simulation, after: UUID) -> tuple[Stretch, dict[UUID, list[Made]]]:
+    async def _read(self, read: ReadStretch, held: Simulation, after: UUID) -> tuple[Stretch, dict[UUID, list[Made]]]:
         async with self._engine.connect() as connection:
-            stretch = await read_stretch(connection, after=after, touched_since=held.touched_since, until=held.until)
-            return stretch, await self._handoffs.between(connection, after=after, until=stretch.end)
+            stretch = await read(connection, after=after, touched_since=held.touched_since, until=held.until)
+            return stretch, await self._handoffs.made(connection, stretch.touches)
 
     async def _keep(
         self,
@@ -102,12 +107,10 @@ class Simulating:
     ) -> Simulation:
         leads: dict[UUID, list[Lead]] = {}
         segments: dict[UUID, str] = {}
-        for contact_id, history in stretch.touches.items():
-            await asyncio.sleep(0)  # reading the next stretch takes several steps, each of which needs a turn
-            real = made.get(contact_id, [])
-            replay = Replay(contact_id, sides)
-            replay.run(history, real)
-            found = find_leads(replay.sent[0] if len(sides) > 1 else (), replay.sent[-1], real, window)
+        replays = {contact_id: Replay(contact_id, sides, made.get(contact_id, ())) for contact_id in stretch.touches}
+        await self._replay(held, stretch, replays, sides)
+        for contact_id, replay in replays.items():
+            found = find_leads(replay.sent[0] if len(sides) > 1 else (), replay.sent[-1], replay.made, window)
             if found and held.segment:
                 segments[contact_id] = segment_of(held.segment, *replay.profile())
             if found or held.shadow_id is not None:
@@ -123,3 +126,23 @@ class Simulating:
                 if held.shadow_id is not None:
                     await self._shadows.compared(connection, held.shadow_id, until=held.until)
         return held
+
+    async def _replay(
+        self, held: Simulation, stretch: Stretch, replays: Mapping[UUID, Replay], sides: Sequence[Terms]
+    ) -> None:
+        """Replay accounts together, and everybody else alone; a large account takes longer than the lease."""
+        renew_at = monotonic() + LEASE.total_seconds() / 3
+        colleagues: set[UUID] = set()
+        for account_id, people in stretch.accounts.items():
+            colleagues |= people
+            account = AccountReplay(account_id, {contact_id: replays[contact_id] for contact_id in people}, sides)
+            for _ in account.run({contact_id: stretch.touches[contact_id] for contact_id in people}):
+                await asyncio.sleep(0)  # reading the next stretch takes several steps, each of which needs a turn
+                if monotonic() > renew_at:
+                    async with self._engine.begin() as connection:
+                        await self._simulations.stay(connection, held)
+                    renew_at = monotonic() + LEASE.total_seconds() / 3
+        for contact_id, history in stretch.touches.items():
+            if contact_id not in colleagues:
+                await asyncio.sleep(0)  # likewise
+                replays[contact_id].run(history)

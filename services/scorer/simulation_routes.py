@@ -114,7 +114,7 @@ def create_simulation_routes(
     async def read_simulation(request: Request, simulation_id: UUID) -> Response:
         """Return how far a simulation is, and its result once it is done.
 
-        Contacts are replayed one by one, so the leads of accounts are in neither agreement's; `accounts` tells of them.
+        `accounts` says how many of the leads are accounts', where either agreement has a threshold for them.
         """
         require(keys, request, *SIMULATORS)
         async with engine.connect() as connection:

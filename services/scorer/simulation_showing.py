@@ -50,7 +50,7 @@ def show_simulation(simulation: Simulation) -> dict[str, Any]:
 
 
 class SimulationResults:
-    """Tells what simulations found, and what they cannot find."""
+    """Tells what simulations found."""
 
     def __init__(self, *, leads: SimulatedLeadStore, handoffs: HandoffStore, agreements: AgreementStore) -> None:
         self._leads = leads
@@ -65,7 +65,7 @@ class SimulationResults:
         return result | {"accounts": await self._accounts(connection, simulation)}
 
     async def _accounts(self, connection: AsyncConnection, simulation: Simulation) -> dict[str, Any] | None:
-        """Return what is told instead of the accounts' leads, None where there are none to tell of."""
+        """Return how many of the leads are accounts', None where there are none to tell of."""
         agreed_by = []
         if simulation.active_version is not None:
             active = await self._agreements.terms(connection, simulation.active_version)
@@ -73,8 +73,13 @@ class SimulationResults:
         draft = await asyncio.to_thread(parse_agreement, simulation.draft_text)
         if isinstance(draft, Agreement) and draft.accounts is not None:
             agreed_by.append("draft")
-        made = await self._handoffs.made_for_accounts(connection, since=simulation.since, until=simulation.until)
-        return {"simulated": False, "agreed_by": agreed_by, "made": made} if agreed_by or made else None
+        since, until = simulation.since, simulation.until
+        made = await self._handoffs.made_for_accounts(connection, since=since, until=until)
+        if not (agreed_by or made):
+            return None
+        found = await self._leads.of_accounts(connection, simulation.comparison_id, since=since, until=until)
+        counts = {"active": found[0], "draft": found[1], "made": made}
+        return {"simulated": simulation.accounts, "agreed_by": agreed_by, **counts}
 
 
 async def _found(connection: AsyncConnection, leads: SimulatedLeadStore, simulation: Simulation) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from services.scorer.domain.arming import ArmingKind, Reason
+from services.scorer.domain.arming import Arming, ArmingKind, Reason
 from services.scorer.domain.deciding import Handoff, take_feedback, take_touch
 from services.scorer.domain.instants import from_micros, to_micros
 from services.scorer.domain.readiness import assess
@@ -54,6 +54,7 @@ class Sent:
     stage: str | None
     touches: int
     rules: tuple[str, ...]  # that earned most, with what they earned
+    account: float | None = None  # the account's engagement, where it was the account that was ready
     missing: tuple[str, ...] = ()  # under the other agreement at that instant; () where it decided the same
 
 
@@ -83,39 +84,44 @@ def replayed(version: int, agreement: Agreement) -> Terms:
 
 
 class Replay:
-    """One contact under some agreements side by side."""
+    """One contact under some agreements side by side, and what sales said about the handoffs that were made of it."""
 
-    def __init__(self, contact_id: UUID, terms: Sequence[Terms]) -> None:
+    def __init__(self, contact_id: UUID, terms: Sequence[Terms], made: Iterable[Made] = ()) -> None:
         self._contact_id = contact_id
         self._terms = terms
-        self._states = [ContactState(agreement=each.version, counting=each.counting) for each in terms]
+        self.made = list(made)
+        said = (feedback for each in self.made for feedback in each.feedback)
+        self._said = sorted(said, key=attrgetter("at"), reverse=True)
+        self._known = {each.id for each in self.made}
+        self.states = tuple(ContactState(agreement=each.version, counting=each.counting) for each in terms)
         self.sent: tuple[list[Sent], ...] = tuple([] for _ in terms)
 
-    def run(self, history: Iterable[Judged], made: Iterable[Made] = ()) -> None:
-        """Take all touches, given in any order, and what sales said about the handoffs that were made."""
-        real = list(made)
-        said = sorted((feedback for each in real for feedback in each.feedback), key=attrgetter("at"), reverse=True)
-        known = {each.id for each in real}
-        for judged in sorted(history, key=_received):
-            touch = judged.touch
-            while said and said[-1].at < touch.received_at:
-                self._hear(said.pop(), known)
-            self._take(touch, judged)
+    def run(self, history: Iterable[Judged]) -> None:
+        """Take all touches, given in any order."""
+        for judged in sorted(history, key=received):
+            self.hear(judged.touch.received_at)
+            self.take(judged)
+
+    def hear(self, until: datetime) -> None:
+        """Take what sales had said until then."""
+        while self._said and self._said[-1].at < until:
+            self._hear(self._said.pop())
 
     def profile(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the traits of the contact and of its account as the last touch left them."""
-        state = self._states[0]
+        state = self.states[0]
         return state.profile(), {**state.account(), "domain": state.account_domain() or None}
 
-    def _take(self, touch: Touch, judged: Judged) -> None:
-        found = ""
+    def take(self, judged: Judged) -> None:
+        """Take one touch; they come in the order of their receipt."""
+        touch, found = judged.touch, ""
         if touch.suspect or judged.found or judged.trusted is not None:
             found = judged.suspect
             if touch.suspect and not found:
                 touch = replace(touch, suspect="")  # somebody said that it counts
         tipped: list[tuple[int, Handoff]] | None = None
         for index, terms in enumerate(self._terms):
-            decisions = take_touch(self._contact_id, self._states[index], touch, terms, found=found)
+            decisions = take_touch(self._contact_id, self.states[index], touch, terms, found=found)
             if decisions:
                 handoffs = [(index, decision) for decision in decisions if isinstance(decision, Handoff)]
                 tipped = handoffs if tipped is None else [*tipped, *handoffs]
@@ -126,55 +132,67 @@ class Replay:
         sides = {index for index, _ in tipped}
         others = [index for index in range(len(self._terms)) if index not in sides]
         for index, handoff in tipped:
-            assessment = handoff.assessment
-            parts = sorted(assessment.engagement.parts, key=lambda part: -part.value)
-            self.sent[index].append(
-                Sent(
-                    id=handoff.id,
-                    at=touch.received_at,
-                    reason=handoff.reason,
-                    engagement=assessment.engagement.score,
-                    fit=assessment.fit.score,
-                    stage=assessment.stage,
-                    touches=assessment.touches,
-                    rules=tuple(f"{part.rule} {part.value:.1f}" for part in parts if part.rule and part.value > 0)[
-                        :MOST_RULES
-                    ],
-                    missing=tuple(line for other in others for line in self._missing(other, handoff, touch)),
-                )
-            )
+            missing = (line for other in others for line in self._missing(other, handoff, touch))
+            self.sent[index].append(sent_by(handoff, at=touch.received_at, missing=missing))
 
     def _missing(self, index: int, handoff: Handoff, touch: Touch) -> Iterable[str]:
         """Tell what keeps the contact from a handoff under these terms, now that they took the touch as well."""
-        state, terms = self._states[index], self._terms[index]
+        state, terms = self.states[index], self._terms[index]
         at = to_micros(touch.received_at)
         if handoff.reason == "hand_raise" and terms.hand_raises.isdisjoint(terms.matcher.match(touch)):
             yield "no rule takes this touch for asking for sales"
         yield from assess(state, terms, at).missing
-        arming = state.arming.at(at)
-        match arming.kind:
-            case ArmingKind.ARMED:
-                pass
-            case ArmingKind.HANDED:
-                yield f"with sales since {self.sent[index][-1].at:%Y-%m-%d}"
-            case ArmingKind.CLOSED:
-                yield "decided by sales, and not cooled down since"
-            case ArmingKind.COOLING:
-                until = f" until {from_micros(arming.rearms_at):%Y-%m-%d}" if arming.rearms_at is not None else ""
-                yield f"given back by sales, left alone{until}"
+        latest = self.sent[index][-1].at if self.sent[index] else None
+        yield from kept_from(state.arming.at(at), since=latest)
 
-    def _hear(self, feedback: Feedback, known: set[UUID]) -> None:
+    def _hear(self, feedback: Feedback) -> None:
         """Take what sales said of a real handoff for what it would have said of the one that is open.
 
         Where the open one is a real one itself, only what was said of that.
         """
-        for state, terms in zip(self._states, self._terms, strict=True):
+        for state, terms in zip(self.states, self._terms, strict=True):
             current = state.arming.handoff_id
             if current is not None:
-                said = feedback if current in known else replace(feedback, handoff_id=current)
+                said = feedback if current in self._known else replace(feedback, handoff_id=current)
                 take_feedback(self._contact_id, state, said, terms)
 
 
-def _received(judged: Judged) -> tuple[datetime, datetime, UUID]:
+def sent_by(handoff: Handoff, *, at: datetime, missing: Iterable[str]) -> Sent:
+    """Return a handoff as it is told; `missing` is what kept the other agreements from it."""
+    assessment = handoff.assessment
+    parts = sorted(assessment.engagement.parts, key=lambda part: -part.value)
+    earned = [f"{part.rule} {part.value:.1f}" for part in parts if part.rule and part.value > 0]
+    return Sent(
+        id=handoff.id,
+        at=at,
+        reason=handoff.reason,
+        engagement=assessment.engagement.score,
+        fit=assessment.fit.score,
+        stage=assessment.stage,
+        touches=assessment.touches,
+        rules=tuple(earned[:MOST_RULES]),
+        account=handoff.account.engagement if handoff.account else None,
+        missing=tuple(missing),
+    )
+
+
+def kept_from(arming: Arming, *, since: datetime | None) -> Iterable[str]:
+    """Tell what keeps whoever has the arming from a handoff; `since` is when the latest was made."""
+    match arming.kind:
+        case ArmingKind.ARMED:
+            pass
+        case ArmingKind.HANDED:
+            yield f"with sales since {since:%Y-%m-%d}" if since else "with sales"
+        case ArmingKind.CLOSED:
+            yield "decided by sales, and not cooled down since"
+        case ArmingKind.COOLING:
+            until = f" until {from_micros(arming.rearms_at):%Y-%m-%d}" if arming.rearms_at is not None else ""
+            yield f"given back by sales, left alone{until}"
+        case _:
+            assert_never(arming.kind)
+
+
+def received(judged: Judged) -> tuple[datetime, datetime, UUID]:
+    """Return what orders touches by their receipt."""
     touch = judged.touch
     return touch.received_at, touch.occurred_at, touch.id

@@ -42,14 +42,12 @@ _REMOVE = (
     "DELETE FROM scorer.handoff WHERE contact_id = ANY($1::uuid[])",
     "DELETE FROM scorer.simulated_lead WHERE contact_id = ANY($1::uuid[])",
 )
-_BETWEEN = """
+_MADE = """
     SELECT handoff.id, contact_id, decided_at, answer.id AS answer_id, kind, at, answer.reason
     FROM scorer.handoff LEFT JOIN scorer.answer ON handoff_id = handoff.id
-    WHERE contact_id > $1 AND contact_id <= $2
+    WHERE contact_id = ANY($1::uuid[])
     ORDER BY handoff.id, at, answer.id
 """
-
-
 _OF_ACCOUNTS = """
     SELECT count(*)::int FROM scorer.handoff WHERE reason = 'account' AND decided_at >= $1 AND decided_at < $2
 """
@@ -174,10 +172,10 @@ class HandoffStore:
         """Return how many handoffs between the instants were decided because an account was ready."""
         return int((await connection.exec_driver_sql(_OF_ACCOUNTS, (since, until))).scalar_one())
 
-    async def between(self, connection: AsyncConnection, *, after: UUID, until: UUID) -> dict[UUID, list[Made]]:
-        """Return the handoffs of each contact whose id is above the one and not above the other."""
+    async def made(self, connection: AsyncConnection, contacts: Collection[UUID]) -> dict[UUID, list[Made]]:
+        """Return the handoffs of those contacts that had any."""
         rows: dict[UUID, list[Any]] = {}
-        for row in await connection.exec_driver_sql(_BETWEEN, (after, until)):
+        for row in await connection.exec_driver_sql(_MADE, (list(contacts),)):
             rows.setdefault(row.id, []).append(row)
         found: dict[UUID, list[Made]] = {}
         for handoff_id, told in rows.items():

@@ -69,6 +69,15 @@ _DAYS = """
     GROUP BY 1, 2 ORDER BY 1
 """
 
+_OF_ACCOUNTS = """
+    SELECT count(*) FILTER (WHERE active_at >= $2 AND active_at < $3 AND active = 'account')::int AS active,
+        count(*) FILTER (WHERE draft_at >= $2 AND draft_at < $3 AND draft = 'account')::int AS draft
+    FROM scorer.simulated_lead
+    CROSS JOIN LATERAL (SELECT convert_from(why, 'UTF8')::json AS json) AS told
+    CROSS JOIN LATERAL (SELECT json #>> '{active,reason}' AS active, json #>> '{draft,reason}' AS draft) AS reason
+    WHERE comparison_id = $1
+"""
+
 MOST_SEGMENTS = 50
 
 _encode = msgspec.json.Encoder().encode
@@ -153,6 +162,13 @@ class SimulatedLeadStore:
     ) -> Sequence[Row[Any]]:
         """Return the leads by the value of the segment, the largest first."""
         return (await connection.exec_driver_sql(_SEGMENTS, (comparison_id, since, until, MOST_SEGMENTS))).all()
+
+    async def of_accounts(
+        self, connection: AsyncConnection, comparison_id: UUID, *, since: datetime, until: datetime
+    ) -> tuple[int, int]:
+        """Return how many leads of active and draft were made because an account was ready."""
+        row = (await connection.exec_driver_sql(_OF_ACCOUNTS, (comparison_id, since, until))).one()
+        return row.active, row.draft
 
     async def days(self, connection: AsyncConnection, comparison_id: UUID, *, since: datetime) -> Sequence[Row[Any]]:
         """Return how many leads of each kind every day in UTC has; a lead is of the day of whoever was first."""

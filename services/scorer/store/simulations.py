@@ -58,6 +58,7 @@ class Simulation:
     draft_hash: str
     draft_text: str
     active_version: int | None
+    accounts: bool = False
     cursor: UUID | None = None
     contacts: int = 0
     touches: int = 0
@@ -185,9 +186,14 @@ class SimulationStore:
             lease_until=func.clock_timestamp() + LEASE,
         )
 
+    async def stay(self, connection: AsyncConnection, held: Simulation) -> None:
+        """Extend the lease in the middle of a step. Raises SimulationLost."""
+        await self._step(connection, held, lease_until=func.clock_timestamp() + LEASE)
+
     async def finish(self, connection: AsyncConnection, held: Simulation, *, now: datetime) -> None:
-        """Note that all is done. Raises SimulationLost."""
-        await self._step(connection, held, status=SimulationStatus.DONE, finished_at=now, owner=None, lease_until=None)
+        """Note that all is done, accounts too. Raises SimulationLost."""
+        ended = {"status": SimulationStatus.DONE, "finished_at": now, "owner": None, "lease_until": None}
+        await self._step(connection, held, accounts=True, **ended)
 
     async def fail(self, connection: AsyncConnection, held: Simulation, problem: str, *, now: datetime) -> None:
         """Note that it cannot be done, and why. Raises SimulationLost."""

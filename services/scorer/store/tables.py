@@ -44,6 +44,7 @@ contact = Table(
     Column("merged_into", UUID(as_uuid=True)),  # the contact that it lives on in; None: it is one of its own
     Index("contact_cools_at", "cools_at", postgresql_where=text("cools_at IS NOT NULL")),
     Index("contact_agreement", "agreement"),
+    Index("contact_account", "account_id", "id", postgresql_where=text("account_id IS NOT NULL")),
     # Room for the next version of a row on its page: an update then touches no index.
     postgresql_with={"fillfactor": 70},
 )
@@ -249,6 +250,9 @@ simulation = Table(
     Column("draft_hash", Text, nullable=False),
     Column("draft_text", Text, nullable=False),
     Column("active_version", Integer),  # None: none was active
+    Column(
+        "accounts", Boolean, nullable=False, server_default=false()
+    ),  # whether leads of accounts were looked for, too
     Column("cursor", UUID(as_uuid=True)),  # the contact up to which it is done, in the order of ids
     Column("contacts", BigInteger, nullable=False, server_default="0"),
     Column("touches", BigInteger, nullable=False, server_default="0"),

@@ -121,26 +121,69 @@ async def test_leads_gained_and_lost(rig: Rig) -> None:
     assert len(await leads(rig, found, "both", "gained")) == 2
 
 
-async def test_leads_of_accounts(rig: Rig) -> None:
-    """They are not simulated, and that is said where there are any, or may be under either agreement."""
-    await rig.activate()
-    plain = await done(rig, TEXT, since="30d")
-    only_draft = await done(rig, ACCOUNTS_TEXT, since="30d")
-    await rig.activate(ACCOUNTS_TEXT)
-    for name in ("dora", "carl", "eve"):
-        views = (a_touch(f"{name} {n}", path="/pricing", contact=somebody(name)) for n in range(2))
-        await rig.give(employed(name, title="VP Freight"), *views)
-    await rig.decide_accounts()
-    assert [handoff.reason for handoff in await rig.handoffs()] == ["account"]
-    rig.now = NOON + HOUR
-    both = await done(rig, ACCOUNTS_TEXT, since="30d")
-    neither_any_more = await done(rig, TEXT, since="30d")
+async def work(rig: Rig, *steps: tuple[str, float], pages: int = 2) -> None:
+    """Have people look at prices so many days after noon, and accounts looked at after each touch."""
+    for name, days in steps:
+        at = NOON + days * DAY
+        for number in range(pages):
+            view = a_touch(f"{name} {days} {number}", path="/pricing", contact=somebody(name), at=at + number * HOUR)
+            rig.now = view.received_at
+            await rig.give(view)
+            await rig.decide_accounts()
 
-    assert plain["result"]["accounts"] is None
-    assert only_draft["result"]["accounts"] == {"simulated": False, "agreed_by": ["draft"], "made": 0}
-    assert both["result"]["accounts"] == {"simulated": False, "agreed_by": ["active", "draft"], "made": 1}
-    assert neither_any_more["result"]["accounts"] == {"simulated": False, "agreed_by": ["active"], "made": 1}
-    assert (both["result"]["leads"]["active"], both["result"]["leads"]["made"]) == (0, 1)
+
+async def employ(rig: Rig, *names: str, domain: str = "acme.example") -> None:
+    """Have it told that people work for a company, as those who decide."""
+    for name in names:
+        await rig.give(employed(name, title="VP Freight", domain=domain))
+
+
+async def test_leads_of_accounts(rig: Rig) -> None:
+    """The active agreement makes those that were really made, and each says what kept the other from it."""
+    await rig.activate(ACCOUNTS_TEXT)
+    await employ(rig, "dora", "carl", "eve")
+    await employ(rig, "hal", "ida", "jon", "kim", domain="other.example")
+    await work(rig, ("dora", 0), ("hal", 0.5), ("carl", 1), ("ida", 1.5), ("eve", 2), ("jon", 3), ("dora", 4))
+    await work(rig, ("dora", 45), ("carl", 46), ("eve", 47))  # it fell below 40 meanwhile
+    made = {handoff.id: handoff for handoff in await rig.handoffs()}
+    assert [handoff.reason for handoff in made.values()] == ["account"] * 3
+    rig.now += HOUR
+    same = await done(rig, ACCOUNTS_TEXT, since="90d")
+    without = await done(rig, TEXT, since="90d")
+    four = await done(
+        rig, changed(("contacts: 3, within: 7d", "contacts: 4, within: 7d"), text=ACCOUNTS_TEXT), since="90d"
+    )
+
+    assert same["result"]["leads"] == {"active": 3, "draft": 3, "made": 3, "both": 3, "gained": 0, "lost": 0}
+    counted = {"active": 3, "draft": 3, "made": 3}
+    assert same["result"]["accounts"] == {"simulated": True, "agreed_by": ["active", "draft"], **counted}
+    for lead in await leads(rig, same, "both"):
+        real = made[UUID(lead["active"]["id"])]
+        assert (lead["contact"]["id"], lead["active"]["at"]) == (str(real.contact.id), lead["made_at"])
+        assert real.account is not None
+        assert lead["active"]["account"] == lead["draft"]["account"] == real.account.engagement
+
+    assert without["result"]["accounts"] == {"simulated": True, "agreed_by": ["active"], **counted, "draft": 0}
+    lost = await leads(rig, without, "lost")
+    assert [lead["active"]["missing"] for lead in lost] == [["no threshold for accounts"]] * 3
+    assert [lead["active"]["missing"] for lead in await leads(rig, four, "lost")] == [["1 more person"]] * 3
+
+
+async def test_no_leads_of_accounts(rig: Rig) -> None:
+    """Where neither agreement has a threshold for them, nothing is told of them; a draft that has one gains them."""
+    await rig.activate()
+    await employ(rig, "dora", "carl", "eve")
+    await work(rig, ("dora", 0), ("carl", 1), ("eve", 2))
+    rig.now += HOUR
+    neither = await done(rig, STRICTER, since="30d")
+    gaining = await done(rig, ACCOUNTS_TEXT, since="30d")
+
+    assert neither["result"]["accounts"] is None
+    counted = {"active": 0, "draft": 1, "made": 0}
+    assert gaining["result"]["accounts"] == {"simulated": True, "agreed_by": ["draft"], **counted}
+    (lead,) = await leads(rig, gaining, "gained")
+    assert (lead["draft"]["reason"], lead["draft"]["missing"]) == ("account", ["no threshold for accounts"])
+    assert lead["contact"]["account"] == "acme.example"
 
 
 async def test_outcomes(rig: Rig) -> None:
@@ -337,6 +380,24 @@ async def test_one_at_a_time(rig: Rig) -> None:
     listed = await rig.get("/v1/simulations", limit=1, cursor=listed["next"])
     assert [each["id"] for each in listed["simulations"]] == [first["id"]]
     assert await claim(rig) is None
+
+
+async def test_a_step_that_takes_longer_than_the_lease(rig: Rig) -> None:
+    """Who is at it keeps it, and hears when it was cancelled meanwhile."""
+    await rig.activate()
+    asked = await ask(rig, STRICTER, since="30d")
+    held = await claim(rig)
+    assert held is not None
+    assert held.lease_until is not None
+    async with rig.engine.begin() as connection:
+        await rig.simulations.stay(connection, held)
+        again = await rig.simulations.held(connection, held.id, owner="test")
+    assert again.lease_until is not None
+    assert again.lease_until > held.lease_until
+    await rig.call("POST", f"/v1/simulations/{asked['id']}/cancel")
+    async with rig.engine.begin() as connection:
+        with pytest.raises(SimulationLost):
+            await rig.simulations.stay(connection, held)
 
 
 async def test_one_that_breaks_every_process(rig: Rig) -> None:

@@ -34,8 +34,8 @@ def warm(at: datetime = NOON) -> list[Touch]:
 
 def replayed(touches: list[Touch], *terms: Terms, made: list[Made] | None = None) -> list[list[Sent]]:
     """Return what each of the agreements sends."""
-    replay = Replay(ADA, terms)
-    replay.run([Judged(touch) for touch in touches], made or [])
+    replay = Replay(ADA, terms, made or [])
+    replay.run([Judged(touch) for touch in touches])
     return list(replay.sent)
 
 
