@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from services.router.answering import Answers
 from services.router.api import create_router
-from services.router.assigning import Assigner
+from services.router.assigning import Assigner, Swept
 from services.router.attempt_ending import AttemptEnding
 from services.router.attempting import Attempts
 from services.router.bell import Bell
@@ -37,6 +37,7 @@ from services.router.store.endpoints import EndpointStore
 from services.router.store.erasures import ErasureStore
 from services.router.store.given import GivenStore
 from services.router.store.handoffs import HandoffStore
+from services.router.store.leases import LeaseStore
 from services.router.store.ledger import LedgerStore
 from services.router.store.nurtures import NurtureStore
 from services.router.store.queue import QueueStore
@@ -106,6 +107,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
     )
     delivering = DeliveryWorker(
         claims=claims,
+        leases=LeaseStore(engine),
         targets=targets,
         attempts=attempting,
         ending=ending,
@@ -132,7 +134,11 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         links=links,
     )
 
-    def assigned() -> None:
+    def assigned(swept: Swept) -> None:
+        outbox.announce()
+        keeper.heed(swept)
+
+    def taken_back() -> None:
         outbox.announce()
         keeper.wake()
 
@@ -172,11 +178,12 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         clock=clock,
         assigned=assigned,
         queued=sweeper.wake,
+        withdrawn=taken_back,
     )
 
     def erased() -> None:
         sweeper.wake()  # who had the handoff has room for another
-        assigned()
+        taken_back()
 
     erasures_handler = ErasuresHandler(
         positions=positions,
@@ -196,7 +203,7 @@ async def open_router(settings: RouterSettings, platform: Platform) -> AsyncIter
         deliveries=deliveries,
         outbox=outbox,
         clock=clock,
-        told=assigned,
+        told=outbox.announce,
     )
     set_aside = SettingAside(positions=positions, outbox=outbox, clock=clock).set_aside
     groups = {

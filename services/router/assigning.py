@@ -41,6 +41,7 @@ class Swept:
     looked_at: int = 0
     moved: bool = False  # something was given to somebody, or waits for somebody else than before
     queued: bool = False  # something waits
+    due_at: datetime | None = None  # when the first of the clocks that were set runs out
     opens_at: datetime | None = None  # when time alone may let something go on
 
     @property
@@ -142,6 +143,7 @@ class Assigner:
             looked_at=len(waiting),
             moved=bool(plan.assignments) or any(item.handoff.team_version != team.version for item in plan.queued),
             queued=bool(plan.queued),
+            due_at=min((item.clock.due_at for item in plan.assignments if item.clock.due_at), default=None),
         )
 
     async def _save(self, connection: AsyncConnection, assignments: Sequence[Assignment], *, now: datetime) -> None:

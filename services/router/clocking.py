@@ -13,11 +13,11 @@ the next one is due, or until it is woken.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.router.assigning import ROUTER, Assigner, feedback_messages
+from services.router.assigning import ROUTER, Assigner, Swept, feedback_messages
 from services.router.domain.answer_link import AnswerLinks
 from services.router.domain.brief import write_brief
 from services.router.domain.clock import ResponseClock
@@ -38,6 +38,8 @@ from shared.telemetry.metrics import Metrics
 POLL = timedelta(seconds=5)
 CLOCK_BATCH = 500  # clocks set in one transaction
 RING_BATCH = 100  # clocks that ring in one transaction, which holds the lock of the team
+
+_WORKING = datetime.max.replace(tzinfo=UTC)
 
 
 def clock_of(handoff: Handoff, team: Team, *, now: datetime) -> ResponseClock:
@@ -84,14 +86,27 @@ class ClockKeeper:
         self._public_url = public_url
         self._links = links
         self._wake = asyncio.Event()
+        self._looks_at = _WORKING
 
     def wake(self) -> None:
         """Look at the clocks now."""
         self._wake.set()
 
+    def heed(self, swept: Swept) -> None:
+        """Look at clocks that are to be set now, and when one that was just set runs out, at the latest."""
+        if swept.queued or (swept.due_at is not None and swept.due_at < self._looks_at):
+            self._wake.set()
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep the clocks until told to stop."""
-        await repeat(self.work, stopping, worker="router.clock", retry=POLL, wake=self._wake)
+
+        async def work() -> timedelta:
+            self._looks_at = _WORKING  # what is set meanwhile may not be seen
+            pause = await self.work()
+            self._looks_at = self._clock() + pause
+            return pause
+
+        await repeat(work, stopping, worker="router.clock", retry=POLL, wake=self._wake)
 
     async def work(self) -> timedelta:
         """Do one batch of what there is to do, and return how long there is nothing more."""

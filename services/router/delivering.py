@@ -27,6 +27,7 @@ from services.router.pacing import Pacing
 from services.router.sender import Sender
 from services.router.store.attempts import Finished
 from services.router.store.claims import Claimed, ClaimStore
+from services.router.store.leases import LeaseStore
 from services.router.targets import TargetBroken, Targets
 from shared.clock import Clock
 from shared.postgres.engine import passes
@@ -44,6 +45,7 @@ class DeliveryWorker:
         self,
         *,
         claims: ClaimStore,
+        leases: LeaseStore,
         targets: Targets,
         attempts: Attempts,
         ending: AttemptEnding,
@@ -57,6 +59,7 @@ class DeliveryWorker:
         self._claims = claims
         self._targets = targets
         self._attempts = attempts
+        self._leases = leases
         self._ending = ending
         self._sender = sender
         self._policy = policy
@@ -109,12 +112,14 @@ class DeliveryWorker:
         if look is None:
             return
         rooms = self._pacing.rooms(look)
-        if look.names is not None and not any(room.slots for room in rooms.values()):
-            return  # the attempts that are under way name them again when they end
+        full = {name for name, room in rooms.items() if not room.slots}
+        if look.names is not None and full == look.names:
+            self._lookout.took(look, short=full, busy=full)  # the attempts under way name them again when they end
+            return
         now = self._clock()
         try:
             await self._tidy(now)
-            claimed = await self._claims.claim(
+            claims = await self._claims.claim(
                 only=look.names,
                 rooms=rooms,
                 each=self._pacing.first,
@@ -123,10 +128,12 @@ class DeliveryWorker:
                 lease_until=now + self._lease,
                 now=now,
             )
+            claimed = claims.deliveries
+            self._lookout.took(look, short=claims.short | full, busy=self._pacing.busy())
             if len(claimed) == free:
                 self._lookout.again(look)
             if stopping.is_set():
-                await self._claims.release(claimed)
+                await self._leases.release(claimed)
                 return
             targets = await self._targets.open((delivery.endpoint, delivery.revision) for delivery in claimed)
         except Exception as error:
@@ -152,7 +159,7 @@ class DeliveryWorker:
             return
         self._tidied = monotonic()
         await self._sender.close_old()
-        reclaimed = await self._claims.reclaim(now=now)
+        reclaimed = await self._leases.reclaim(now=now)
         if reclaimed:
             self._logger.warning("deliveries.reclaimed", count=reclaimed)
 
@@ -165,7 +172,7 @@ class DeliveryWorker:
             if not old:
                 continue
             try:
-                kept = await self._claims.renew(old, until=self._clock() + self._lease)
+                kept = await self._leases.renew(old, until=self._clock() + self._lease)
             except Exception as error:
                 if not passes(error):
                     raise
@@ -217,7 +224,7 @@ class DeliveryWorker:
             Ended(finished, verdict, sign, mostly_failing=self._pacing.mostly_failing(delivery.endpoint))
         )
         self._any_ended.set()
-        self.wake([delivery.endpoint])  # room for the next one, while this one's end is written down
+        self._leave(delivery.endpoint)  # room for the next one, while this one's end is written down
 
     async def _end_attempts(self, sent: asyncio.Event) -> None:
         """Write down what attempts came to, as many at once as there are, until the last was sent."""
@@ -238,7 +245,13 @@ class DeliveryWorker:
             del self._ended[: len(batch)]
             self._told(batch, ours)
             # Once more: only now may the next of the same contact go to an endpoint that keeps their order.
-            self.wake({ended.finished.delivery.endpoint for ended in batch})
+            self._leave(*(ended.finished.delivery.endpoint for ended in batch))
+
+    def _leave(self, *endpoints: str) -> None:
+        """Look where attempts ended, as far as something may be left there, and at what there was no room for."""
+        self._lookout.ended(endpoints)
+        if self._lookout.waiting:
+            self._wake.set()
 
     def _told(self, batch: Sequence[Ended], ours: set[UUID]) -> None:
         now = self._clock()

@@ -27,7 +27,7 @@ class HandoffsHandler:
     """Handles fetches of `handoffs`.
 
     `assigned` is called after a commit that may have made deliveries and messages, `queued` after one that left
-    something in the queue.
+    something in the queue, `withdrawn` after one that may have taken handoffs back.
     """
 
     def __init__(
@@ -43,8 +43,9 @@ class HandoffsHandler:
         outbox: Outbox,
         metrics: Metrics,
         clock: Clock,
-        assigned: Callable[[], None],
+        assigned: Callable[[Swept], None],
         queued: Callable[[], None],
+        withdrawn: Callable[[], None],
     ) -> None:
         self._positions = positions
         self._teams = teams
@@ -58,6 +59,7 @@ class HandoffsHandler:
         self._clock = clock
         self._assigned = assigned
         self._queued = queued
+        self._withdrawn = withdrawn
 
     async def handle(self, batches: Sequence[Batch]) -> None:
         """Take in the records and assign what can be assigned."""
@@ -67,9 +69,11 @@ class HandoffsHandler:
             await self._outbox.put(connection, intake.rejected)
             if intake.handoffs or intake.opt_outs:
                 swept = await self._take_in(connection, intake)
-        self._assigned()
+        self._assigned(swept)
         if swept.queued:
             self._queued()
+        if intake.opt_outs:
+            self._withdrawn()
 
     async def _take_in(self, connection: AsyncConnection, intake: Intake) -> Swept:
         team = await self._teams.lock(connection)

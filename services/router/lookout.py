@@ -1,11 +1,12 @@
 """Where the next claim looks: at endpoints that something may be due for, and now and then at every one.
 
 To look at an endpoint costs the database some microseconds, and there may be hundreds. Whoever makes a delivery names
-its endpoint, and an attempt that ends leaves room at its own. What nobody names (a retry whose time has come, a pause
-that is over, an attempt that ended elsewhere) is found by looking everywhere.
+its endpoint, and an attempt that ends leaves room at its own, which matters where a claim left something for want of
+room. What nobody names (a retry whose time has come, a pause that is over, an attempt that ended elsewhere) is found by
+looking everywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,6 +27,7 @@ class Lookout:
 
     def __init__(self) -> None:
         self._named: set[str] = set()
+        self._short: set[str] = set()  # where the last claim may have left something
         self._everywhere = True
         self._last_everywhere = 0.0
         self._last_whole = float("-inf")
@@ -33,6 +35,24 @@ class Lookout:
     def name(self, endpoints: Iterable[str]) -> None:
         """Look at these next."""
         self._named.update(endpoints)
+
+    def ended(self, endpoints: Iterable[str]) -> None:
+        """Look next where attempts ended, if something may be left there."""
+        self._named.update(self._short.intersection(endpoints))
+
+    def took(self, look: Look, *, short: Collection[str], busy: Collection[str]) -> None:
+        """Remember where something may be left: where there was no room for all, and where it was not known.
+
+        While attempts are under way at an endpoint, what waits for their ends is not seen.
+        """
+        seen = self._short if look.names is None else self._short & look.names
+        self._short -= seen.difference(busy)
+        self._short.update(short)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything was named since the last look."""
+        return self._everywhere or bool(self._named)
 
     def name_all(self) -> None:
         """Look everywhere next."""

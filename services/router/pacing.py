@@ -94,6 +94,10 @@ class Pacing:
             for endpoint in known
         }
 
+    def busy(self) -> set[str]:
+        """Return the endpoints at which attempts are under way."""
+        return {endpoint for endpoint, _ in self._running.values()}
+
     def _slow(self, at: float) -> Iterator[UUID]:
         for delivery, (_, began) in self._running.items():
             if at - began < SLOW:

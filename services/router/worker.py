@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
 
-from services.router.assigning import Assigner
+from services.router.assigning import Assigner, Swept
 from services.router.domain.handoff import UNANSWERED
 from services.router.store.clocks import ClockStore
 from services.router.store.deliveries import DeliveryStore
@@ -56,7 +56,9 @@ class Sweeper:
     Besides, it looks at intervals: whoever changed something may have died before telling.
     """
 
-    def __init__(self, assigner: Assigner, *, interval: timedelta, assigned: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, assigner: Assigner, *, interval: timedelta, assigned: Callable[[Swept], None], clock: Clock
+    ) -> None:
         self._assigner = assigner
         self._interval = interval
         self._assigned = assigned
@@ -74,7 +76,7 @@ class Sweeper:
     async def _sweep(self) -> timedelta:
         swept = await self._assigner.sweep()
         if swept.looked_at:
-            self._assigned()
+            self._assigned(swept)
         return timedelta() if swept.more else self._pause(swept.opens_at)
 
     def _pause(self, opens_at: datetime | None) -> timedelta:

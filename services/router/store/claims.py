@@ -1,16 +1,16 @@
 """Claims: deliveries that are due, leased to the process that sends them.
 
 Claims are per endpoint, so that a slow or disabled endpoint with a long backlog costs the others nothing, and
-deliveries due later cost a claim nothing. A lease that runs out is taken back, and whoever held it can end nothing.
+deliveries due later cost a claim nothing.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Integer, Text, Uuid, bindparam, func, literal_column, select, text, update
+from sqlalchemy import ARRAY, DateTime, Integer, Text, Uuid, bindparam, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.allowance import Limits, allowance, paid_at
@@ -18,10 +18,6 @@ from services.router.store import tables
 
 _delivery = tables.delivery.c
 _Instant = DateTime(timezone=True)
-
-RECLAIM_BATCH = 1000
-
-_AFTER_LEASE = text("CASE WHEN cancelled THEN 'cancelled' ELSE 'pending' END")
 
 # Those that a claim must not raid together with another: their limits hold for all processes at once. Two claims at the
 # same time never have the same one; who comes second leaves it to the first.
@@ -59,7 +55,7 @@ CLAIM = text(
           AND (:only IS NULL OR e.name = ANY(:only))
         ORDER BY random()
     ), due AS (
-        SELECT d.id, open.revision, open.failing
+        SELECT d.id, open.revision, open.failing, open.ordered
         FROM open CROSS JOIN LATERAL (
             SELECT id FROM router.delivery waiting
             WHERE endpoint = open.name AND state = 'pending' AND due_at <= :now AND due_at >= open.floor
@@ -71,12 +67,19 @@ CLAIM = text(
             ORDER BY due_at, id LIMIT open.slots FOR UPDATE SKIP LOCKED
         ) d
         LIMIT :total
+    ), claimed AS (
+        UPDATE router.delivery d SET state = 'sending', lease_id = :lease_id, lease_until = :lease_until
+        FROM due WHERE d.id = due.id
+        RETURNING d.id, d.message_id, d.endpoint, due.revision, due.failing, due.ordered, d.body, d.traceparent,
+                  d.failures, d.attempts, d.created_at, coalesce(d.released_at, d.created_at) AS since, d.due_at,
+                  d.handoff_id, d.contact_id
     )
-    UPDATE router.delivery d SET state = 'sending', lease_id = :lease_id, lease_until = :lease_until
-    FROM due WHERE d.id = due.id
-    RETURNING d.id, d.message_id, d.endpoint, due.revision, due.failing, d.body, d.traceparent, d.failures,
-              d.attempts, d.created_at, coalesce(d.released_at, d.created_at) AS since, d.due_at, d.handoff_id,
-              d.contact_id
+    SELECT ARRAY(
+        SELECT name FROM router.endpoint
+        WHERE (rate IS NOT NULL OR concurrency IS NOT NULL OR open_until IS NOT NULL)
+          AND (:only IS NULL OR name = ANY(:only))
+    ) AS limited, claimed.*
+    FROM (VALUES (1)) AS always LEFT JOIN claimed ON true
     """
 ).bindparams(
     bindparam("names", type_=ARRAY(Text)),
@@ -126,11 +129,28 @@ class Room:
     floor: datetime | None = None  # nothing that was due before; None: look at everything
 
 
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    id: UUID
+    until: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was claimed, and at which endpoints more may be due than was."""
+
+    deliveries: list[Claimed]
+    short: frozenset[str]
+
+
 class ClaimStore:
     """SQL about claims."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # Whether an endpoint has a limit that all processes share; while none has, a claim is one statement.
+        self._limits = True
 
     async def claim(
         self,
@@ -142,67 +162,94 @@ class ClaimStore:
         lease_id: UUID,
         lease_until: datetime,
         now: datetime,
-    ) -> list[Claimed]:
+    ) -> Claims:
         """Lease what is due at `only` these endpoints: at most `total`, and of one at most its room.
 
         An endpoint without a room may have `each`.
         """
-        names_only = None if only is None else list(only)
+        names = None if only is None else list(only)
+        lease = _Lease(lease_id, lease_until, now)
         async with self._engine.begin() as connection:
-            held = await self._held(connection, names_only, now=now)
-            allowed = {name: allowance(limits, now=now) for name, limits in held.items()}
-            slots = {name: room.slots for name, room in rooms.items()}
-            slots |= {name: min(slots.get(name, each), most) for name, most in allowed.items()}
-            floors = [rooms[name].floor if name in rooms else None for name in slots]
-            rows = await connection.execute(
-                CLAIM,
-                {
-                    "names": list(slots),
-                    "slots": list(slots.values()),
-                    "floors": floors,
-                    "held": list(held),
-                    "only": names_only,
-                    "each": each,
-                    "total": total,
-                    "now": now,
-                    "lease_id": lease_id,
-                    "lease_until": lease_until,
-                },
+            held = await self._held(connection, names, now=now) if self._limits else {}
+            claims, limited = await self._claim(connection, lease, names, rooms, held, each=each, total=total)
+            if limited and not self._limits:
+                held, total = await self._held(connection, limited, now=now), total - len(claims.deliveries)
+                more, _ = await self._claim(connection, lease, limited, rooms, held, each=each, total=total)
+                claims = Claims([*claims.deliveries, *more.deliveries], claims.short | more.short)
+        self._limits = bool(limited) or (self._limits and names is not None)
+        return claims
+
+    async def _claim(
+        self,
+        connection: AsyncConnection,
+        lease: _Lease,
+        names: list[str] | None,
+        rooms: Mapping[str, Room],
+        held: Mapping[str, Limits],
+        *,
+        each: int,
+        total: int,
+    ) -> tuple[Claims, list[str]]:
+        """Lease what is due, and return with it the names of those with limits that all processes share."""
+        allowed = {name: allowance(limits, now=lease.now) for name, limits in held.items()}
+        slots = {name: room.slots for name, room in rooms.items()}
+        slots |= {name: min(slots.get(name, each), most) for name, most in allowed.items()}
+        floors = [rooms[name].floor if name in rooms else None for name in slots]
+        found = await connection.execute(
+            CLAIM,
+            {
+                "names": list(slots),
+                "slots": list(slots.values()),
+                "floors": floors,
+                "held": list(held),
+                "only": names,
+                "each": each,
+                "total": total,
+                "now": lease.now,
+                "lease_id": lease.id,
+                "lease_until": lease.until,
+            },
+        )
+        rows = found.all()
+        claimed = [
+            Claimed(
+                id=row.id,
+                lease_id=lease.id,
+                message_id=row.message_id,
+                endpoint=row.endpoint,
+                revision=row.revision,
+                failing=row.failing,
+                probe=row.endpoint in held and held[row.endpoint].probing,
+                body=row.body,
+                traceparent=row.traceparent,
+                failures=row.failures,
+                attempts=row.attempts,
+                created_at=row.created_at,
+                since=row.since,
+                due_at=row.due_at,
+                handoff_id=row.handoff_id,
+                contact_id=row.contact_id,
             )
-            claimed = [
-                Claimed(
-                    id=row.id,
-                    lease_id=lease_id,
-                    message_id=row.message_id,
-                    endpoint=row.endpoint,
-                    revision=row.revision,
-                    failing=row.failing,
-                    probe=row.endpoint in held and held[row.endpoint].probing,
-                    body=row.body,
-                    traceparent=row.traceparent,
-                    failures=row.failures,
-                    attempts=row.attempts,
-                    created_at=row.created_at,
-                    since=row.since,
-                    due_at=row.due_at,
-                    handoff_id=row.handoff_id,
-                    contact_id=row.contact_id,
+            for row in rows
+            if row.id is not None
+        ]
+        given = Counter(delivery.endpoint for delivery in claimed)
+        for name, limits in held.items():
+            if given[name] and (limits.probing or limits.rate is not None):
+                await connection.execute(
+                    _SPEND,
+                    {
+                        "name": name,
+                        "rate_at": paid_at(limits, given=given[name], now=lease.now),
+                        # Whoever looks may die: then somebody else looks when its lease is over.
+                        "open_until": lease.until if limits.probing else None,
+                    },
                 )
-                for row in rows
-            ]
-            given = Counter(delivery.endpoint for delivery in claimed)
-            for name, limits in held.items():
-                if given[name] and (limits.probing or limits.rate is not None):
-                    await connection.execute(
-                        _SPEND,
-                        {
-                            "name": name,
-                            "rate_at": paid_at(limits, given=given[name], now=now),
-                            # Whoever looks may die: then somebody else looks when its lease is over.
-                            "open_until": lease_until if limits.probing else None,
-                        },
-                    )
-            return claimed
+        # Where the order of a contact is kept, others of the contact wait for those that were claimed.
+        ordered = {row.endpoint for row in rows if row.ordered}
+        full = {name for name, count in given.items() if count >= slots.get(name, each)}
+        none = {name for name in held if not slots[name]}
+        return Claims(claimed, frozenset(ordered | full | none)), list(rows[0].limited)
 
     async def _held(self, connection: AsyncConnection, only: list[str] | None, *, now: datetime) -> dict[str, Limits]:
         """Lock the endpoints whose limits all processes share, as far as nobody else has, and return the limits."""
@@ -222,54 +269,3 @@ class ClaimStore:
             )
             for row in rows
         }
-
-    async def renew(self, claimed: Sequence[Claimed], *, until: datetime) -> set[UUID]:
-        """Keep what is still ours for longer, and return what is."""
-        async with self._engine.begin() as connection:
-            rows = await connection.execute(
-                update(tables.delivery)
-                .where(
-                    _delivery.id.in_([delivery.id for delivery in claimed]),
-                    _delivery.lease_id.in_({delivery.lease_id for delivery in claimed}),
-                    _delivery.state == "sending",
-                )
-                .values(lease_until=until)
-                .returning(_delivery.id)
-            )
-            return set(rows.scalars())
-
-    async def release(self, claimed: Sequence[Claimed]) -> None:
-        """Give back what was leased but not sent."""
-        if claimed:
-            async with self._engine.begin() as connection:
-                await connection.execute(
-                    update(tables.delivery)
-                    .where(
-                        _delivery.id.in_([delivery.id for delivery in claimed]),
-                        _delivery.lease_id.in_({delivery.lease_id for delivery in claimed}),
-                        _delivery.state == "sending",
-                    )
-                    .values(state=_AFTER_LEASE, lease_id=None, lease_until=None)
-                )
-
-    async def reclaim(self, *, now: datetime) -> int:
-        """Put back what a process that died had leased; return how many."""
-        expired = (
-            select(_delivery.id)
-            .where(_delivery.state == "sending", _delivery.lease_until <= now)
-            .limit(RECLAIM_BATCH)
-            .with_for_update(skip_locked=True)
-        )
-        async with self._engine.begin() as connection:
-            rows = await connection.execute(
-                update(tables.delivery)
-                .where(_delivery.id.in_(expired))
-                .values(
-                    state=_AFTER_LEASE,
-                    lease_id=None,
-                    lease_until=None,
-                    unsure=True,
-                )
-                .returning(_delivery.id)
-            )
-            return len(rows.all())

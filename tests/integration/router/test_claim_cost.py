@@ -70,7 +70,7 @@ async def test_retries_that_wait(start_router: StartRouter) -> None:
             await connection.execute(text("ANALYZE router.delivery"))
             nodes = await explain(connection, now, None)
             await connection.rollback()
-        claimed = await ClaimStore(router.platform.engine).claim(
+        claims = await ClaimStore(router.platform.engine).claim(
             rooms={}, each=10, total=200, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
         )
 
@@ -78,7 +78,7 @@ async def test_retries_that_wait(start_router: StartRouter) -> None:
     rows = [node["Actual Rows"] * node["Actual Loops"] for node in nodes if node.get("Index Name") == "delivery_due"]
     assert scans == []
     assert sum(rows) <= 110
-    assert len(claimed) == 100
+    assert len(claims.deliveries) == 100
 
 
 async def test_a_transaction_that_stays_open(start_router: StartRouter) -> None:
@@ -113,7 +113,7 @@ async def test_endpoints_that_nothing_was_made_for(start_router: StartRouter) ->
         async with router.platform.engine.connect() as connection:
             nodes = await explain(connection, now, None, only=["crm-3", "crm-7"])
             await connection.rollback()
-        claimed = await ClaimStore(router.platform.engine).claim(
+        claims = await ClaimStore(router.platform.engine).claim(
             only=["crm-3", "crm-7"],
             rooms={},
             each=10,
@@ -125,4 +125,4 @@ async def test_endpoints_that_nothing_was_made_for(start_router: StartRouter) ->
 
     (looked,) = [node["Actual Loops"] for node in nodes if node.get("Index Name") == "delivery_due"]
     assert looked == 2
-    assert Counter(delivery.endpoint for delivery in claimed) == {"crm-3": 10, "crm-7": 10}
+    assert Counter(delivery.endpoint for delivery in claims.deliveries) == {"crm-3": 10, "crm-7": 10}

@@ -1,6 +1,7 @@
 """Deliveries over real sockets: signed, retried, cut off in time, and never lost."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from time import monotonic
 from uuid import uuid4
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from services.router.domain.outcome import Outcome
 from services.router.store.attempts import AttemptStore, Finished
 from services.router.store.claims import Claimed, ClaimStore, Room
+from services.router.store.leases import LeaseStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.support.handoffs import NO_HURRY, make_handoff
@@ -271,7 +273,7 @@ async def test_a_lease_that_ran_out(start_router: StartRouter, receiver: Receive
         claims = ClaimStore(router.platform.engine)
         (slow,) = await claim(claims, clock)
         clock.ahead += timedelta(seconds=31)
-        assert await claims.reclaim(now=clock()) == 1
+        assert await LeaseStore(router.platform.engine).reclaim(now=clock()) == 1
         (fast,) = await claim(claims, clock)
         late = await finish(router, slow, clock, state="dead")
         good = await finish(router, fast, clock, state="delivered")
@@ -285,9 +287,10 @@ async def test_a_lease_that_ran_out(start_router: StartRouter, receiver: Receive
 
 async def claim(claims: ClaimStore, clock: MovableClock) -> list[Claimed]:
     now = clock()
-    return await claims.claim(
-        rooms={}, each=10, total=10, lease_id=uuid4(), lease_until=now + timedelta(seconds=30), now=now
-    )
+    lease_until = now + timedelta(seconds=30)
+    return (
+        await claims.claim(rooms={}, each=10, total=10, lease_id=uuid4(), lease_until=lease_until, now=now)
+    ).deliveries
 
 
 async def finish(router: RunningRouter, delivery: Claimed, clock: MovableClock, *, state: str) -> set[object]:
@@ -319,7 +322,7 @@ async def test_a_claim(start_router: StartRouter, receiver: Receiver) -> None:
         now = clock()
 
         async def take(total: int, **slots: int) -> list[str]:
-            claimed = await claims.claim(
+            found = await claims.claim(
                 rooms={name: Room(slots=most) for name, most in slots.items()},
                 each=2,
                 total=total,
@@ -327,13 +330,31 @@ async def test_a_claim(start_router: StartRouter, receiver: Receiver) -> None:
                 lease_until=now + timedelta(minutes=1),
                 now=now,
             )
-            return sorted(delivery.endpoint for delivery in claimed)
+            return sorted(delivery.endpoint for delivery in found.deliveries)
 
         assert await take(10, crm=0) == ["chat", "chat"]
         assert await take(10, crm=1) == ["chat", "chat", "crm"]
         assert await take(1, crm=1, chat=0) == ["crm"]
         assert await take(10, crm=9, chat=9) == ["chat", "crm", "crm", "crm"]
         assert await take(10) == []
+
+
+async def test_a_limit_that_is_new(start_router: StartRouter, receiver: Receiver) -> None:
+    """The first claim after an endpoint was given a limit keeps it, and says where something is left."""
+    clock = MovableClock()
+    async with start_router(workers=["handoffs"], clock=clock) as router:
+        endpoints = [{"name": "crm", "url": receiver.url}, {"name": "chat", "url": receiver.url}]
+        await router.set_team(endpoints=endpoints)
+        claims = ClaimStore(router.platform.engine)
+        assert await claim(claims, clock) == []
+        await router.set_team(endpoints=[{**endpoints[0], "concurrency": 2}, {**endpoints[1], "order": "contact"}])
+        await router.hand_over(*(make_handoff() for _ in range(3)))
+        await router.wait_for_delivery("pending", count=6)
+        lease_until = clock() + timedelta(minutes=1)
+        found = await claims.claim(rooms={}, each=4, total=5, lease_id=uuid4(), lease_until=lease_until, now=clock())
+
+    assert Counter(delivery.endpoint for delivery in found.deliveries) == {"crm": 2, "chat": 3}
+    assert found.short == {"crm", "chat"}
 
 
 async def test_stopping(start_router: StartRouter, receiver: Receiver) -> None:

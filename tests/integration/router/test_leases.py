@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from services.router.store.claims import ClaimStore
+from services.router.store.leases import LeaseStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.integration.router.test_delivery import claim
@@ -63,7 +64,8 @@ async def test_an_attempt_that_takes_longer_than_its_lease(start_router: StartRo
 
         await until(has_run_out, what="the first lease to run out")
         claims = ClaimStore(other.platform.engine)
-        taken = await claims.reclaim(now=other.clock()), await claim(claims, other.clock)
+        leases = LeaseStore(other.platform.engine)
+        taken = await leases.reclaim(now=other.clock()), await claim(claims, other.clock)
         still = await leased(one)
         outlasted.set()
         (delivery,) = await one.wait_for_delivery("delivered")
@@ -82,15 +84,16 @@ async def test_a_lease_that_is_somebody_elses(start_router: StartRouter, receive
         await router.hand_over(make_handoff())
         await router.wait_for_delivery("pending")
         claims = ClaimStore(router.platform.engine)
+        leases = LeaseStore(router.platform.engine)
         lost = await claim(claims, clock)
         clock.ahead += timedelta(seconds=31)
-        await claims.reclaim(now=clock())
+        await leases.reclaim(now=clock())
         held = await claim(claims, clock)
         before = await leased(router)
-        kept_by_loser = await claims.renew(lost, until=clock() + timedelta(hours=1))
-        await claims.release(lost)
+        kept_by_loser = await leases.renew(lost, until=clock() + timedelta(hours=1))
+        await leases.release(lost)
         unchanged = await leased(router)
-        kept_by_holder = await claims.renew(held, until=clock() + timedelta(hours=1))
+        kept_by_holder = await leases.renew(held, until=clock() + timedelta(hours=1))
         after_renewal = await leased(router)
 
     assert kept_by_loser == set()

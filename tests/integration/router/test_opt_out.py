@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from services.router.store.claims import ClaimStore
+from services.router.store.leases import LeaseStore
 from tests.integration.router.conftest import StartRouter
 from tests.integration.router.running import MovableClock, RunningRouter
 from tests.support.handoffs import DECIDED_AT, make_handoff, make_opt_out
@@ -118,12 +119,12 @@ async def test_what_was_claimed_and_given_back(start_router: StartRouter, receiv
         await router.hand_over(handoff)
         await router.wait_for_delivery("pending")
         store, now = ClaimStore(router.platform.engine), router.clock()
-        claimed = await store.claim(
+        claims = await store.claim(
             rooms={}, each=1, total=1, lease_id=uuid4(), lease_until=now + timedelta(minutes=1), now=now
         )
         await router.hand_over(make_opt_out(contact))
         await router.wait_for_state(handoff.id, "withdrawn")
-        await store.release(claimed)
+        await LeaseStore(router.platform.engine).release(claims.deliveries)
 
         (cancelled,) = await router.wait_for_delivery("cancelled")
         assert cancelled["attempts"] == 0

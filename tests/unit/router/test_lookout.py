@@ -81,3 +81,27 @@ def test_deliveries_to_very_many_endpoints() -> None:
     longest = [f"{number:03}" + "x" * 97 for number in range(80)]
     assert rung_for(ring_for(longest[:79])) == frozenset(longest[:79])
     assert rung_for(ring_for(longest)) is None
+
+
+def test_ends_of_attempts() -> None:
+    """They are looked behind where something was left for want of room, and nowhere else."""
+    lookout = looked_everywhere(Lookout(), at=0.0)
+    lookout.name(["full", "calm"])
+    look = lookout.next(at=0.1)
+    assert look
+    lookout.took(look, short={"full"}, busy={"full", "calm"})
+
+    lookout.ended(["calm"])
+    assert not lookout.waiting
+    lookout.ended(["full", "calm"])
+    assert lookout.waiting
+    look = lookout.next(at=0.2)
+    assert look == Look(frozenset({"full"}))
+
+    lookout.took(look, short=(), busy={"full"})
+    lookout.ended(["full"])
+    look = lookout.next(at=0.3)
+    assert look == Look(frozenset({"full"})), "an attempt was under way, behind which something may wait"
+    lookout.took(look, short=(), busy=())
+    lookout.ended(["full"])
+    assert not lookout.waiting
