@@ -130,8 +130,10 @@ class DeliveryWorker:
             )
             claimed = claims.deliveries
             self._lookout.took(look, short=claims.short | full, busy=self._pacing.busy())
-            if len(claimed) == free:
+            if claims.again or len(claimed) == free:
                 self._lookout.again(look)
+            if claims.again:
+                self._wake.set()
             if stopping.is_set():
                 await self._leases.release(claimed)
                 return

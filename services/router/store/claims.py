@@ -6,7 +6,7 @@ deliveries due later cost a claim nothing.
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -138,10 +138,14 @@ class _Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was claimed, and at which endpoints more may be due than was."""
+    """What was claimed, and at which endpoints more may be due than was.
+
+    `again`: others were left out, and are claimed by the same claim made once more.
+    """
 
     deliveries: list[Claimed]
     short: frozenset[str]
+    again: bool = False
 
 
 class ClaimStore:
@@ -149,8 +153,10 @@ class ClaimStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # Whether an endpoint has a limit that all processes share; while none has, a claim is one statement.
+        # Whether an endpoint has a limit that all processes share; while none has, a claim is one statement, which
+        # needs no transaction around it.
         self._limits = True
+        self._at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def claim(
         self,
@@ -169,14 +175,15 @@ class ClaimStore:
         """
         names = None if only is None else list(only)
         lease = _Lease(lease_id, lease_until, now)
+        if not self._limits:
+            async with self._at_once.connect() as connection:
+                claims, limited = await self._claim(connection, lease, names, rooms, {}, each=each, total=total)
+            self._limits = bool(limited)
+            return replace(claims, again=bool(limited))
         async with self._engine.begin() as connection:
-            held = await self._held(connection, names, now=now) if self._limits else {}
+            held = await self._held(connection, names, now=now)
             claims, limited = await self._claim(connection, lease, names, rooms, held, each=each, total=total)
-            if limited and not self._limits:
-                held, total = await self._held(connection, limited, now=now), total - len(claims.deliveries)
-                more, _ = await self._claim(connection, lease, limited, rooms, held, each=each, total=total)
-                claims = Claims([*claims.deliveries, *more.deliveries], claims.short | more.short)
-        self._limits = bool(limited) or (self._limits and names is not None)
+        self._limits = bool(limited) or names is not None
         return claims
 
     async def _claim(

@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, case, exists, func, literal_column, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Row, bindparam, case, exists, func, literal_column, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.router.domain.replay import REPLAYABLE, DeliveryState, Wanted
 from services.router.domain.webhook import Message
 from services.router.store import tables
 from shared.ids import derived_id
+from shared.postgres.array_insert import ArrayInsert
 
 _delivery = tables.delivery.c
 
@@ -25,9 +25,15 @@ CHANNEL = "tandem_deliveries"  # told once for a batch of new deliveries: their 
 
 LONGEST_RING = 7999  # bytes; PostgreSQL takes no more
 
-_RING = text("SELECT pg_notify(:channel, :endpoints)")
-
-_CREATE = insert(tables.delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint"])
+_CREATE = ArrayInsert(
+    tables.delivery,
+    [
+        *("id", "message_id", "endpoint", "handoff_id", "contact_id", "state", "due_at", "created_at", "body"),
+        "traceparent",
+    ],
+    unless=["message_id", "endpoint"],
+    beside=select(func.pg_notify(CHANNEL, bindparam("endpoints"))),  # heard when the transaction commits
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,8 @@ class DeliveryStore:
     async def create(self, connection: AsyncConnection, deliveries: Sequence[NewDelivery], *, now: datetime) -> None:
         """Make deliveries; one that is there already stays as it is."""
         if deliveries:
-            await connection.execute(
-                _CREATE,
+            await _CREATE.execute(
+                connection,
                 [
                     {
                         "id": delivery.id,
@@ -73,9 +79,8 @@ class DeliveryStore:
                     }
                     for delivery in deliveries
                 ],
+                endpoints=ring_for({delivery.endpoint for delivery in deliveries}),
             )
-            ring = {"channel": CHANNEL, "endpoints": ring_for({delivery.endpoint for delivery in deliveries})}
-            await connection.execute(_RING, ring)  # heard when the transaction commits
 
     async def cancel(self, connection: AsyncConnection, handoffs: Sequence[UUID]) -> None:
         """Send nothing more about the handoffs. An attempt under way may still succeed; it is the last."""

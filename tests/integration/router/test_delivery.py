@@ -340,7 +340,7 @@ async def test_a_claim(start_router: StartRouter, receiver: Receiver) -> None:
 
 
 async def test_a_limit_that_is_new(start_router: StartRouter, receiver: Receiver) -> None:
-    """The first claim after an endpoint was given a limit keeps it, and says where something is left."""
+    """The first claim after an endpoint was given a limit leaves it to the next one, which is to be made at once."""
     clock = MovableClock()
     async with start_router(workers=["handoffs"], clock=clock) as router:
         endpoints = [{"name": "crm", "url": receiver.url}, {"name": "chat", "url": receiver.url}]
@@ -351,10 +351,16 @@ async def test_a_limit_that_is_new(start_router: StartRouter, receiver: Receiver
         await router.hand_over(*(make_handoff() for _ in range(3)))
         await router.wait_for_delivery("pending", count=6)
         lease_until = clock() + timedelta(minutes=1)
-        found = await claims.claim(rooms={}, each=4, total=5, lease_id=uuid4(), lease_until=lease_until, now=clock())
+        found = [
+            await claims.claim(rooms={}, each=4, total=5, lease_id=uuid4(), lease_until=lease_until, now=clock())
+            for _ in range(2)
+        ]
 
-    assert Counter(delivery.endpoint for delivery in found.deliveries) == {"crm": 2, "chat": 3}
-    assert found.short == {"crm", "chat"}
+    taken = [dict(Counter(delivery.endpoint for delivery in each.deliveries)) for each in found]
+    assert [(taken[n], set(each.short), each.again) for n, each in enumerate(found)] == [
+        ({"chat": 3}, {"chat"}, True),
+        ({"crm": 2}, {"crm"}, False),
+    ]
 
 
 async def test_stopping(start_router: StartRouter, receiver: Receiver) -> None:
