@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.machine import machine
 from benchmarks.processes import Cost, children_running, cost_of
-from services.scorer.domain.state import ContactState, encode_state
+from services.scorer.domain.state import ContactState, account_id, encode_state
 from services.scorer.shadowing import Shadowing
 from services.scorer.simulation_asking import Asking
 from services.scorer.simulation_worker import simulating_worker
@@ -47,6 +47,7 @@ from tests.support.processes import ROOT
 
 DAYS = 180  # of which a simulation looks at 90: the rest counts for what is left of it
 AT_ONCE = 20_000
+COLLEAGUES = 8  # in each company
 PATHS = (
     *("/", "/about", "/product", "/product/tour", "/docs/start", "/docs/api", "/blog/late-trucks", "/blog/rates"),
     *("/pricing", "/customers/baltic-freight", "/compare/spreadsheets", "/integrations/sap", "/careers"),
@@ -96,13 +97,15 @@ async def fill(engine: AsyncEngine, *, touches: int, contacts: int) -> None:
                 key_fingerprint=side,
                 clock=utc_now,
             )
-    ids = [contact_id("email", f"person{number}@firm{number % 999}.example") for number in range(contacts)]
+    ids = [contact_id("email", f"person{number}@{company_of(number)}") for number in range(contacts)]
+    accounts = [account_id(company_of(number)) for number in range(contacts)]
     state = encode_state(ContactState())
     for first in range(0, contacts, AT_ONCE):
         async with engine.begin() as connection:
             await connection.exec_driver_sql(
-                "INSERT INTO scorer.contact (id, state, agreement) SELECT id, $2, 1 FROM unnest($1::uuid[]) AS id",
-                (ids[first : first + AT_ONCE], state),
+                "INSERT INTO scorer.contact (id, account_id, state, agreement) "
+                "SELECT id, account_id, $3, 1 FROM unnest($1::uuid[], $2::uuid[]) AS new (id, account_id)",
+                (ids[first : first + AT_ONCE], accounts[first : first + AT_ONCE], state),
             )
     made = rows(ids, touches)
     for _ in range(0, touches, AT_ONCE):
@@ -115,13 +118,19 @@ async def fill(engine: AsyncEngine, *, touches: int, contacts: int) -> None:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("VACUUM ANALYZE"))
 
 
+def company_of(number: int) -> str:
+    """Return the domain of the company of a contact; each has some colleagues."""
+    return f"firm{number // COLLEAGUES}.example"
+
+
 def rows(ids: Sequence[UUID], touches: int) -> Iterator[Row]:
     """Yield touches in the order in which they came: a tenth of the contacts did half of it."""
     rng = random.Random(4)
     start = datetime.now(UTC) - timedelta(days=DAYS)
     known: set[UUID] = set()
     for number in range(touches):
-        person = ids[int(len(ids) * rng.random() ** 3.3)]
+        which = int(len(ids) * rng.random() ** 3.3)
+        person = ids[which]
         at = start + number / touches * timedelta(days=DAYS)
         fields: dict[str, object] = {"type": TouchType.PAGE, "path": rng.choice(PATHS), "title": "A page of the site"}
         if person not in known:
@@ -129,7 +138,7 @@ def rows(ids: Sequence[UUID], touches: int) -> Iterator[Row]:
             fields = {
                 "type": TouchType.IDENTIFY,
                 "traits": {"title": rng.choice(TITLES), "name": f"Person {number}"},
-                "account_domain": f"firm{number % 999}.example",
+                "account_domain": company_of(which),
                 "account_traits": {"industry": rng.choice(INDUSTRIES), "employees": rng.randrange(10, 9000)},
             }
         elif number % 50 == 0:
