@@ -113,18 +113,11 @@ def may_count(state: ContactState, terms: Terms, accounts: AccountTerms, at: int
     """
     if state.domain is None or state.merged_into is not None or state.is_opted_out or not state.domain.value:
         return False
-    return _positive(state, terms, at) >= accounts.least - _ESTIMATE_ERROR
-
-
-def most_it_may_add(state: ContactState, terms: Terms, accounts: AccountTerms, at: int) -> float:
-    """Return the most that somebody may add to the account from the instant on without doing anything more."""
-    earned = 0.0 if state.is_opted_out else _positive(state, terms, at)
-    return min(earned, accounts.cap) if earned >= accounts.least - _ESTIMATE_ERROR else 0.0
-
-
-def _positive(state: ContactState, terms: Terms, at: int) -> float:
     sums = group_sums(state, terms, at)
-    return sum(min(amount, cap) for amount, cap in zip(sums, terms.caps, strict=True) if amount > 0)
+    return (
+        sum(min(amount, cap) for amount, cap in zip(sums, terms.caps, strict=True) if amount > 0)
+        >= accounts.least - _ESTIMATE_ERROR
+    )
 
 
 def _roles(state: ContactState, accounts: AccountTerms) -> tuple[str, ...]:
