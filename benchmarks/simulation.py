@@ -47,7 +47,7 @@ from tests.support.processes import ROOT
 
 DAYS = 180  # of which a simulation looks at 90: the rest counts for what is left of it
 AT_ONCE = 20_000
-COLLEAGUES = 8  # in each company
+COLLEAGUES = 4  # in each company
 PATHS = (
     *("/", "/about", "/product", "/product/tour", "/docs/start", "/docs/api", "/blog/late-trucks", "/blog/rates"),
     *("/pricing", "/customers/baltic-freight", "/compare/spreadsheets", "/integrations/sap", "/careers"),

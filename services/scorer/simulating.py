@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.scorer.domain.account_simulation import AccountReplay
+from services.scorer.domain.account_simulation import AccountReplay, has_enough_people
 from services.scorer.domain.leads import Lead, Window, find_leads
 from services.scorer.domain.segment import segment_of
 from services.scorer.domain.simulation import Made, Replay, replayed
@@ -130,10 +130,15 @@ class Simulating:
     async def _replay(
         self, held: Simulation, stretch: Stretch, replays: Mapping[UUID, Replay], sides: Sequence[Terms]
     ) -> None:
-        """Replay accounts together, and everybody else alone; a large account takes longer than the lease."""
+        """Replay together who may make an account ready, and everybody else alone.
+
+        A large account takes longer than the lease.
+        """
         renew_at = monotonic() + LEASE.total_seconds() / 3
         colleagues: set[UUID] = set()
         for account_id, people in stretch.accounts.items():
+            if not has_enough_people(len(people), sides):
+                continue
             colleagues |= people
             account = AccountReplay(account_id, {contact_id: replays[contact_id] for contact_id in people}, sides)
             for _ in account.run({contact_id: stretch.touches[contact_id] for contact_id in people}):

@@ -27,6 +27,11 @@ _ESTIMATE_ERROR = 1e-3  # far more than sums that are not on the grid can be off
 _WITH_SALES = frozenset({ArmingKind.HANDED, ArmingKind.CLOSED})
 
 
+def has_enough_people(count: int, terms: Iterable[Terms]) -> bool:
+    """Tell whether an account of so many people can ever be ready under one of the agreements."""
+    return any(each.accounts is not None and count >= each.accounts.ready.contacts for each in terms)
+
+
 class AccountReplay:
     """The people of one account under some agreements side by side, of which at least one says when accounts are ready.
 
