@@ -26,7 +26,7 @@ from shared.service import Service
 from shared.telemetry.metrics import Metrics
 
 DEFAULT_BOUNDS = Bounds()
-_UNTAKEN_MILLISECONDS = 60_000
+UNTAKEN = timedelta(seconds=60)
 
 
 class WorkerFailed(ExplainedError):
@@ -41,13 +41,16 @@ class HttpServer(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind the port now, so that a port in use is told before anything starts. Raises OSError."""
+def listen(host: str, port: int, *, untaken: timedelta = UNTAKEN) -> socket.socket:
+    """Bind the port now, so that a port in use is told before anything starts. Raises OSError.
+
+    A client that takes nothing of its answer for so long is let go, where the system can do that.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # of each connection: a client that does not take its answer is let go
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MILLISECONDS)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(untaken.total_seconds() * 1000))
     sock.bind((host, port))
     return sock
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.http.bounds import Bounds
 from shared.http.patience import MAX_HEAD_BYTES, PatientConfig
-from shared.runtime import HttpServer, listen
+from shared.runtime import UNTAKEN, HttpServer, listen
 from shared.telemetry.metrics import Metrics
 from tests.support.waiting import until
 
@@ -40,6 +42,11 @@ class Served:
         if scope["path"] == "/held":
             self.at_work += 1
             await self.let_go.wait()
+        if scope["path"] == "/large":
+            self.at_work += 1
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"80000000")]})
+            for _ in range(1000):
+                await send({"type": "http.response.body", "body": bytes(80_000), "more_body": True})
         await self._answer(send)
 
     async def _answer(self, send: Any) -> None:
@@ -62,9 +69,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(**bounds: Any) -> AsyncIterator[Served]:
+async def serving(*, untaken: timedelta = UNTAKEN, **bounds: Any) -> AsyncIterator[Served]:
     """Serve within the bounds; at the end no place is taken."""
-    sock = listen("127.0.0.1", 0)
+    sock = listen("127.0.0.1", 0, untaken=untaken)
     served = Served(sock.getsockname()[1])
     server = HttpServer(PatientConfig(served.app, bounds=Bounds(**bounds), metrics=served.metrics, interface="asgi3"))
     task = asyncio.create_task(server.serve([sock]))
@@ -97,6 +104,26 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return await asyncio.wait_for(reader.read(), 10) == b""
     except ConnectionResetError:
         return True
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system cannot let such clients go")
+async def test_an_answer_that_nobody_takes() -> None:
+    """Who asks and does not read the answer loses the connection, and the place, soon after it stopped."""
+    async with serving(untaken=timedelta(seconds=1)) as served:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", served.port))
+            client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+
+            async def asked() -> bool:
+                return served.at_work == 1
+
+            async def let_go() -> bool:
+                return served.held() == 0
+
+            await until(asked)
+            assert served.held() == 1
+            await until(let_go, seconds=30, what="the connection to be let go")
 
 
 async def test_heads_that_do_not_come() -> None:
