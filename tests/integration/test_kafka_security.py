@@ -18,7 +18,7 @@ from shared.log.records import Claim, Partition, Record, Topic
 from shared.postgres.embedded import free_port
 from tests.support.certificates import Authority
 from tests.support.kafka import kafka_or_skip, kafka_tool
-from tests.support.reading import SHORT, read
+from tests.support.reading import SHORT
 from tests.support.topic_reader import read_topic
 from tests.support.waiting import until
 
