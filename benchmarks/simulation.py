@@ -33,7 +33,7 @@ from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.shadows import ShadowStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import Simulation, SimulationStatus, SimulationStore
-from services.scorer.store.touch_copy import Row, stage
+from services.scorer.store.touch_copy import Row, copy_touches
 from shared.agreement.hashing import content_hash
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
@@ -110,10 +110,7 @@ async def fill(engine: AsyncEngine, *, touches: int, contacts: int) -> None:
     made = rows(ids, touches)
     for _ in range(0, touches, AT_ONCE):
         async with engine.begin() as connection:
-            await stage(connection, [row for _, row in zip(range(AT_ONCE), made, strict=False)])
-            await connection.exec_driver_sql(
-                "INSERT INTO scorer.touch (contact_id, id, occurred_at, received_at, payload) SELECT * FROM given_touch"
-            )
+            await copy_touches(connection, [row for _, row in zip(range(AT_ONCE), made, strict=False)])
     async with engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("VACUUM ANALYZE"))
 

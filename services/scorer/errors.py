@@ -1,7 +1,7 @@
 """What can go wrong in the scorer. The type tells the fate.
 
 ScorerError
-├── ContactsRaced       retry: another process created one of the contacts first; nothing was written
+├── ContactsRaced       retry: another process made one of the contacts or touches first; nothing was written
 ├── ContactsElsewhere   retry, holding these too: contacts that others were merged into; nothing was written
 ├── ContactsMissing     retry, after creating them: contacts to merge that nothing is known of; nothing was written
 ├── ContactsToErase     retry, once they are erased: they are one person with somebody who was; nothing was written

@@ -6,26 +6,27 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from asyncpg import UniqueViolationError
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.verdict import Judged
+from services.scorer.errors import ContactsRaced
 from services.scorer.store.tables import touch
-from services.scorer.store.touch_copy import stage
+from services.scorer.store.touch_copy import Row, copy_touches
 from shared.events.touch import Touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
 _AT_ONCE = 500  # touches in memory, and between two turns of the event loop
 
-# Of thousands of rows a handful at most are repeats, so it is these that are returned.
-_ADD_STAGED = """
-    WITH added AS (
-        INSERT INTO scorer.touch (contact_id, id, occurred_at, received_at, payload) SELECT * FROM given_touch
-        ON CONFLICT DO NOTHING
-        RETURNING contact_id, id
-    )
-    SELECT contact_id, id FROM given_touch EXCEPT SELECT contact_id, id FROM added
+# A look into the index for each, whatever the planner thinks of the number: a join might read all touches.
+_REPEATED = """
+    SELECT given.contact_id, given.id FROM unnest($1::uuid[], $2::uuid[]) AS given (contact_id, id)
+    CROSS JOIN LATERAL (
+        SELECT FROM scorer.touch WHERE touch.contact_id = given.contact_id AND touch.id = given.id OFFSET 0
+    ) AS kept
 """
+# Of thousands of rows a handful at most are repeats, so it is these that are returned.
 _ADD = """
     WITH given AS MATERIALIZED (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bytea[])
@@ -93,17 +94,23 @@ class TouchStore:
     ) -> set[tuple[UUID, UUID]]:
         """Keep the touches, given by contact and id, and return (contact, touch) of those that were there.
 
-        The contact is that in whose history the touch belongs, whichever it was for when it was understood.
+        The contact is that in whose history the touch belongs, whichever it was for when it was understood. The caller
+        holds those that exist. Raises ContactsRaced when somebody else has just added one for a contact that did not.
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
         ordered = sorted(touches.items(), key=lambda item: (item[0][0].int, item[0][1].int))
-        given = [(*key, touch.occurred_at, touch.received_at, _encode(touch)) for key, touch in ordered]
-        if len(given) < _COPY_FROM:
-            rows = await connection.exec_driver_sql(_ADD, tuple(map(list, zip(*given, strict=True))))
-        else:
-            await stage(connection, given)
-            rows = await connection.exec_driver_sql(_ADD_STAGED)
-        return {(row.contact_id, row.id) for row in rows}
+        if len(ordered) < _COPY_FROM:
+            given = map(list, zip(*(_row(*item) for item in ordered), strict=True))
+            rows = await connection.exec_driver_sql(_ADD, tuple(given))
+            return {(row.contact_id, row.id) for row in rows}
+        contacts, ids = zip(*(key for key, _ in ordered), strict=True)
+        rows = await connection.exec_driver_sql(_REPEATED, (contacts, ids))
+        repeated = {(row.contact_id, row.id) for row in rows}
+        try:
+            await copy_touches(connection, (_row(*item) for item in ordered if not repeated or item[0] not in repeated))
+        except UniqueViolationError as error:
+            raise ContactsRaced from error
+        return repeated
 
     async def of_contacts(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Judged]]:
         """Return all touches of the contacts, in any order."""
@@ -213,6 +220,10 @@ class TouchStore:
         if before is not None:
             statement = statement.where(tuple_(touch.c.occurred_at, touch.c.id) < before)
         return [_judged(row) for row in await connection.execute(statement)]
+
+
+def _row(key: tuple[UUID, UUID], touch: Touch) -> Row:
+    return (*key, touch.occurred_at, touch.received_at, _encode(touch))
 
 
 def _judged(row: Any) -> Judged:

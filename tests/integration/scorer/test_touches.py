@@ -1,17 +1,21 @@
 """Touches in PostgreSQL: each is kept once, in batches of any size."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.scorer.errors import ContactsRaced
 from services.scorer.store.touches import TouchStore
 from shared.events.touch import Touch, TouchType
 from shared.ids import contact_id, touch_id
 from shared.postgres.engine import open_engine
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -21,6 +25,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
         yield opened
 
 
+_WAITING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 MARCH = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -75,3 +80,26 @@ async def test_a_large_batch_is_rolled_back(engine: AsyncEngine) -> None:
             await transaction.rollback()
         async with connection.begin():
             assert await store.add(connection, given) == set()
+
+
+async def test_another_adds_one_of_them_at_the_same_time(engine: AsyncEngine) -> None:
+    """A large batch waits for whoever adds one of its touches; is that kept, the batch is to be tried again whole."""
+    store, given = TouchStore(), _touches(600)
+    one = dict([list(given.items())[300]])
+
+    async def add_all() -> set[tuple[UUID, UUID]]:
+        async with engine.begin() as connection:
+            return await store.add(connection, given)
+
+    async def waits() -> bool:
+        async with engine.connect() as connection:
+            return bool(await connection.scalar(text(_WAITING)))
+
+    async with engine.begin() as connection:
+        await store.add(connection, one)
+        adding = asyncio.create_task(add_all())
+        await until(waits, what="the batch waits for the touch")
+    with pytest.raises(ContactsRaced):
+        await adding
+
+    assert await add_all() == one.keys()
