@@ -17,7 +17,7 @@ def happened_at(touch: Touch) -> Micros:
 
     What is yet to come would weigh more than one, and outlast every later word on the same trait.
     """
-    return min(to_micros(touch.occurred_at), to_micros(touch.received_at))
+    return to_micros(min(touch.occurred_at, touch.received_at))
 
 
 def learn(state: ContactState, touch: Touch, at: Micros) -> bool:
