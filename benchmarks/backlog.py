@@ -30,6 +30,7 @@ from tests.support.processes import TandemProcess, create_topics, running_tandem
 
 PARTITIONS = 12
 PACKED, SINGLE = "touches", "touches.single"  # topics: as ingest packs them; a touch in each record
+_BUFFERS = "1GB"  # a server of a million contacts has not got the 128 MB that PostgreSQL is delivered with
 _CHUNK = 1_200  # touches appended at once, about a hundred in a record
 
 
@@ -146,7 +147,8 @@ async def open_bench(*, contacts: int, touches: int) -> AsyncIterator[Bench]:
         directory.chmod(0o711)  # for PostgreSQL's own account, when root runs the benchmark
         keys_file = directory / "keys.yaml"
         keys_file.write_text(yaml.safe_dump([{"role": role, "name": role, "key": key} for role, key in keys.items()]))
-        postgres = await stack.enter_async_context(EmbeddedPostgres(directory / "postgres", max_connections=200))
+        server = EmbeddedPostgres(directory / "postgres", max_connections=200, shared_buffers=_BUFFERS)
+        postgres = await stack.enter_async_context(server)
         kafka = await stack.enter_async_context(running_kafka())
         settings = {
             "TANDEM_DATABASE_URL": postgres.url,
