@@ -62,6 +62,8 @@ async def main() -> None:
     parser.add_argument("--rival", action="append", choices=sorted(RIVALS), default=[])
     parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "tandem-rivals")
     arguments = parser.parse_args()
+    if arguments.seconds <= _WARM_UP:
+        parser.error(f"--seconds: more than {_WARM_UP}, which nobody measures")
     pythons = {name: python_of(RIVALS[name], arguments.environments) for name in arguments.rival}
     report = Report(Console(width=140))
     report.add("the scorer, kafka log", machine())
@@ -106,7 +108,7 @@ async def _half_load(report: Report, bench: Bench, process: TandemProcess, *, ra
                 sent += portion
             if passed >= len(marks) * seconds / 6:
                 marks.append(resident_megabytes(process.pid))
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_POLL.total_seconds())
         assert prober is not None, "the half load lasts longer than it takes to warm up"
         milliseconds = await prober
     report.add("half load", f"{sent / seconds:,.0f} events a second for {seconds} s")
@@ -140,11 +142,12 @@ async def _probe(bench: Bench, connection: asyncpg.Connection, *, seconds: int) 
 
     sending: list[asyncio.Task[None]] = []
     sending.append(asyncio.create_task(send_all()))
-    while appended or not sending[0].done():
-        rows = await seen.fetch(list(appended))
-        milliseconds += [(perf_counter() - appended.pop(row["contact_id"])) * 1000 for row in rows]
-        await asyncio.sleep(_POLL.total_seconds())
-    await asyncio.gather(*sending)
+    async with asyncio.timeout(seconds + 60):
+        while appended or not sending[0].done():
+            rows = await seen.fetch(list(appended))
+            milliseconds += [(perf_counter() - appended.pop(row["contact_id"])) * 1000 for row in rows]
+            await asyncio.sleep(_POLL.total_seconds())
+        await asyncio.gather(*sending)
     return milliseconds
 
 
