@@ -38,7 +38,7 @@ from shared.agreement.hashing import content_hash
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
 from shared.clock import utc_now
-from shared.events.touch import Touch, TouchType
+from shared.events.touch import Touch, TouchType, encode_touch
 from shared.ids import contact_id, touch_id
 from shared.postgres.embedded import EmbeddedPostgres
 from shared.postgres.engine import open_engine
@@ -54,8 +54,6 @@ PATHS = (
 )
 TITLES = ("Director of Logistics", "VP Operations", "Analyst", "Student", "Head of Supply Chain", "Buyer")
 INDUSTRIES = ("logistics", "manufacturing", "software", "retail", "wholesale")
-
-_encode = msgspec.json.Encoder().encode
 
 
 async def main() -> None:
@@ -155,7 +153,7 @@ def rows(ids: Sequence[UUID], touches: int) -> Iterator[Row]:
                 **fields,
             }
         )
-        yield person, touch.id, at, at, _encode(touch)
+        yield (person.int, touch.id.int), touch, msgspec.Raw(encode_touch(touch))
 
 
 async def ask(engine: AsyncEngine) -> Simulation:

@@ -1,12 +1,12 @@
 """What has arrived: the records of a fetch, read and sorted by what they tell."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from services.scorer.domain.accepting import Unusable, accept_contact, accept_feedback, accept_touches
+from services.scorer.domain.accepting import Published, Unusable, accept_contact, accept_feedback, accept_touches
 from shared.events.contact import ContactErased, ContactsMerged, ContactsUnmerged
 from shared.events.feedback import Feedback
 from shared.events.rejected import Place, Rejected, rejected_by
@@ -20,21 +20,26 @@ from shared.postgres.outbox import TRACE_HEADER
 class Arrived:
     """What the records of one call hold."""
 
-    touches: list[Touch] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     merges: list[ContactsMerged | ContactsUnmerged] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    traces: list[tuple[str, list[Touch]]] = field(default_factory=list)
+    traces: list[tuple[str, list[Published]]] = field(default_factory=list)
+
+    @property
+    def touches(self) -> Iterator[Touch]:
+        """Yield the touches."""
+        return (touch for touch, _ in self.published)
 
     def contacts(self) -> set[UUID]:
         """Return the contacts that it is about."""
-        ids = {touch.contact_id for touch in self.touches}
+        ids = {touch.contact_id for touch, _ in self.published}
         ids.update(feedback.contact_id for feedback in self.feedback)
         return ids | self.to_merge()
 
     def size(self) -> int:
         """Return how many messages there are."""
-        return len(self.touches) + len(self.feedback) + len(self.merges)
+        return len(self.published) + len(self.feedback) + len(self.merges)
 
     def without(self, contacts: Collection[UUID]) -> "Arrived":
         """Return it without touches and feedback of these contacts."""
@@ -42,7 +47,7 @@ class Arrived:
             return self
         return replace(
             self,
-            touches=[touch for touch in self.touches if touch.contact_id not in contacts],
+            published=[each for each in self.published if each.touch.contact_id not in contacts],
             feedback=[feedback for feedback in self.feedback if feedback.contact_id not in contacts],
         )
 
@@ -83,11 +88,11 @@ def read_batches(batches: Sequence[Batch], *, now: datetime) -> Arrived:
                         case _:
                             assert_never(message)
                 case _:
-                    touches, unusable = accept_touches(record.value)
-                    arrived.touches += touches
+                    published, unusable = accept_touches(record.value)
+                    arrived.published += published
                     trace = record.header(TRACE_HEADER)
                     if trace:
-                        arrived.traces.append((trace.decode("ascii", "replace"), touches))
+                        arrived.traces.append((trace.decode("ascii", "replace"), published))
             arrived.rejected += [reject(record, item, now=now) for item in unusable]
     return arrived
 

@@ -29,9 +29,9 @@ def export_contact(
         "merged": state.merged,  # ids under which the contact was known, too
         "exported_at": exported_at,
         "aliases": state.aliases,
-        "traits": _told_each(state.traits),
+        "traits": _told_each(state.told()),
         "account_domain": _told(state.domain),
-        "accounts": {domain: _told_each(traits) for domain, traits in state.accounts.items()},
+        "accounts": {domain: _told_each(traits) for domain, traits in state.told_of_accounts().items()},
         "opted_out": _told(state.opted_out),
         "first_touch_at": _instant(state.first_at),
         "last_touch_at": _instant(state.last_at),

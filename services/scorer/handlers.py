@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.arrival import Arrived, read_batches, reject
-from services.scorer.domain.accepting import Unusable
+from services.scorer.domain.accepting import Published, Unusable
 from services.scorer.domain.counting import start_counting
 from services.scorer.domain.deciding import Decision, take_feedback, take_touch
 from services.scorer.domain.merging import owners, part_strangers, roots
@@ -26,11 +27,11 @@ from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.handoffs import HandoffStore
-from services.scorer.store.touches import TouchStore
+from services.scorer.store.touches import Kept, TouchKey, TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
 from shared.events.contact import ContactsMerged, ContactsUnmerged
-from shared.events.touch import Alias, Touch
+from shared.events.touch import Alias, Touch, encode_touch
 from shared.log.records import Batch
 from shared.postgres.positions import Positions
 from shared.telemetry.metrics import Metrics
@@ -59,9 +60,9 @@ def _part(
     if elsewhere := set(parted.values()) - held:
         raise ContactsElsewhere(elsewhere)
     erased = {key for key, owner in parted.items() if owner not in states and owner != key[0]}
-    kept = [touch for touch in arrived.touches if (touch.contact_id, touch.id) not in erased]
-    part_strangers(kept, states)
-    return replace(arrived, touches=kept)
+    kept = [each for each in arrived.published if (each.touch.contact_id, each.touch.id) not in erased]
+    part_strangers((touch for touch, _ in kept), states)
+    return replace(arrived, published=kept)
 
 
 class Scorer:
@@ -121,7 +122,7 @@ class Scorer:
 
     async def take(self, touch: Touch) -> None:
         """Take one touch that came by no record."""
-        arrived = Arrived(touches=[touch])
+        arrived = Arrived(published=[Published(touch, msgspec.Raw(encode_touch(touch)))])
 
         async def score(also: Collection[UUID]) -> _Outcome:
             async with self._engine.begin() as connection:
@@ -178,7 +179,7 @@ class Scorer:
         parted = owners(arrived.touches, states)
         if parted:
             arrived = _part(arrived, parted, states, held=ids)
-        fresh = await self._add_touches(connection, arrived.touches, moved, parted)
+        fresh = await self._add_touches(connection, arrived.published, moved, parted)
         said = [(moved.get(feedback.contact_id, feedback.contact_id), feedback) for feedback in arrived.feedback]
         said = [(contact_id, feedback) for contact_id, feedback in said if contact_id in states]
         answered = {contact_id for contact_id, _ in said}
@@ -191,10 +192,10 @@ class Scorer:
         verdicts = await self._judging.judge(connection, fresh)
         await self._recount(connection, states, fresh, verdicts, terms)
         outcome = _Outcome(decided, counted=sum(map(len, fresh.values())))
-        outcome.repeated = len(arrived.touches) - outcome.counted
+        outcome.repeated = len(arrived.published) - outcome.counted
         outcome.erased = came - arrived.size()
         new, named = self._take(states, fresh, verdicts, terms, outcome)
-        traces = {touch.id: trace for trace, touches in arrived.traces for touch in touches} if decided else {}
+        traces = {touch.id: trace for trace, each in arrived.traces for touch, _ in each} if decided else {}
         await self._telling.decided(connection, decided, terms, traces=traces)
         await self._telling.rejected(connection, arrived.rejected)
         if not arrived.merges and len(fresh) < len(states):
@@ -268,7 +269,7 @@ class Scorer:
     async def _add_touches(
         self,
         connection: AsyncConnection,
-        arrived: Sequence[Touch],
+        published: Sequence[Published],
         moved: Mapping[UUID, UUID],
         parted: Mapping[tuple[UUID, UUID], UUID],
     ) -> dict[UUID, list[Touch]]:
@@ -276,14 +277,19 @@ class Scorer:
 
         `moved` tells where contacts live on, `parted` whose single touches are, should anybody have been parted.
         """
-        unique: dict[tuple[UUID, UUID], Touch] = {}
-        for touch in arrived:
-            contact_id = touch.contact_id
-            owner = moved.get(contact_id, contact_id) if moved else contact_id
-            unique.setdefault((parted.get((contact_id, touch.id), owner) if parted else owner, touch.id), touch)
+        unique: dict[TouchKey, Kept] = {}
+        for touch, payload in published:
+            owner = touch.contact_id
+            if moved:
+                owner = moved.get(owner, owner)
+            if parted:
+                owner = parted.get((touch.contact_id, touch.id), owner)
+            key = (owner.int, touch.id.int)
+            if key not in unique:
+                unique[key] = (owner, touch, payload)
         repeated = await self._touches.add(connection, unique) if unique else set()
         fresh: dict[UUID, list[Touch]] = {}
-        for key, touch in unique.items():
+        for key, (owner, touch, _) in unique.items():
             if not repeated or key not in repeated:
-                fresh.setdefault(key[0], []).append(touch)
+                fresh.setdefault(owner, []).append(touch)
         return fresh

@@ -85,8 +85,11 @@ def touches_partition(contact_id: UUID, partitions: int) -> int:
     return contact_id.int % partitions
 
 
-encode_touches = msgspec.json.Encoder().encode
+encode_touch = encode_touches = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(TouchBatch)
+
+
+decode_touch = msgspec.json.Decoder(Touch).decode
 
 
 def decode_touches(value: bytes) -> TouchBatch:

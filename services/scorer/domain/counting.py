@@ -5,7 +5,7 @@ from typing import Any
 
 from services.scorer.domain.decay import DecayedCount
 from services.scorer.domain.instants import DAY, Micros, to_micros
-from services.scorer.domain.state import ContactState, Prepared, RuleCount, Stamped, hashed
+from services.scorer.domain.state import ContactState, Prepared, RuleCount, Stamped, Told, hashed
 from services.scorer.domain.terms import Terms
 from services.scorer.domain.verdict import Judged
 from shared.events.touch import Touch
@@ -47,7 +47,9 @@ def learn_identity(state: ContactState, touch: Touch, at: Micros) -> bool:
             state.fit = None
     if touch.traits:
         state.fit = None
-        _keep_newest(state.traits, touch.traits, at=at, touch=touch)
+        told = state.told()
+        _keep_newest(told, touch.traits, at=at, touch=touch)
+        state.tell(told)
     if touch.account_domain or touch.account_traits:
         state.fit = None
         _learn_account(state, touch, at)
@@ -143,7 +145,9 @@ def _learn_account(state: ContactState, touch: Touch, at: int) -> None:
         if said.beats(state.domain):
             state.domain = said
     if touch.account_traits:
-        _keep_newest(state.accounts.setdefault(touch.account_domain, {}), touch.account_traits, at=at, touch=touch)
+        accounts = state.told_of_accounts()
+        _keep_newest(accounts.setdefault(touch.account_domain, {}), touch.account_traits, at=at, touch=touch)
+        state.tell_of_accounts(accounts)
 
 
 def _learn_campaign(state: ContactState, touch: Touch, at: int) -> None:
@@ -154,7 +158,7 @@ def _learn_campaign(state: ContactState, touch: Touch, at: int) -> None:
         state.last_campaign = said
 
 
-def _keep_newest(kept: dict[str, Stamped], said: dict[str, Any], *, at: int, touch: Touch) -> None:
+def _keep_newest(kept: Told, said: dict[str, Any], *, at: int, touch: Touch) -> None:
     for key, value in said.items():
         stamped = Stamped(value, at, touch.id)
         if stamped.beats(kept.get(key)):

@@ -50,6 +50,14 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return other is None or (self.at, self.touch_id) > (other.at, other.touch_id)
 
 
+Told = dict[str, Stamped]  # by trait
+
+_NOTHING = msgspec.Raw(b"{}")
+_read_told = msgspec.json.Decoder(Told).decode
+_read_accounts = msgspec.json.Decoder(dict[str, Told]).decode
+_write_told = msgspec.json.Encoder(order="sorted").encode  # the same bytes in whatever order it was told
+
+
 class Nurtured(msgspec.Struct, frozen=True, omit_defaults=True):
     """What marketing was told of a contact last."""
 
@@ -66,9 +74,11 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     touches: int = 0  # that were the contact's own doing
     first_at: int | None = None
     last_at: int | None = None
-    traits: dict[str, Stamped] = {}
+    # Unread until somebody asks: most touches neither tell nor ask who the contact is. `told` and `told_of_accounts`
+    # read them, `tell` and `tell_of_accounts` write them.
+    traits: msgspec.Raw = _NOTHING
     domain: Stamped | None = None  # of the account
-    accounts: dict[str, dict[str, Stamped]] = {}  # traits of each account by domain; "" where no domain was told
+    accounts: msgspec.Raw = _NOTHING
     aliases: list[Alias] = []  # sorted
     opted_out: Stamped | None = None
     first_campaign: Stamped | None = None
@@ -101,9 +111,25 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
         """Return when time alone changes something about the contact."""
         return min((at for at in (self.arming.rearms_at, self.nurture_due) if at is not None), default=None)
 
+    def told(self) -> Told:
+        """Return what is told of the contact, by trait."""
+        return _read_told(self.traits)
+
+    def tell(self, told: Told) -> None:
+        """Let this be what is told of the contact."""
+        self.traits = msgspec.Raw(_write_told(told))
+
+    def told_of_accounts(self) -> dict[str, Told]:
+        """Return what is told of each account, by its domain; "" where no domain was told."""
+        return _read_accounts(self.accounts)
+
+    def tell_of_accounts(self, told: dict[str, Told]) -> None:
+        """Let this be what is told of accounts."""
+        self.accounts = msgspec.Raw(_write_told(told))
+
     def profile(self) -> dict[str, Any]:
         """Return the contact's traits; `email` also when only an alias tells it."""
-        traits = {key: stamped.value for key, stamped in self.traits.items()}
+        traits = {key: stamped.value for key, stamped in self.told().items()}
         if not traits.get("email"):
             email = next((alias.value for alias in self.aliases if alias.kind == "email"), None)
             if email:
@@ -121,8 +147,8 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
 
     def account(self) -> dict[str, Any]:
         """Return the traits of the contact's account."""
-        domain = self.account_domain()
-        told = {**self.accounts.get("", {}), **(self.accounts.get(domain, {}))}
+        accounts = self.told_of_accounts()
+        told = {**accounts.get("", {}), **accounts.get(self.account_domain(), {})}
         return {key: stamped.value for key, stamped in told.items()}
 
 

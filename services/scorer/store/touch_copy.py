@@ -6,9 +6,11 @@ The format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Forma
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from struct import Struct
-from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.events.touch import Touch
 
 _COLUMNS = ("contact_id", "id", "occurred_at", "received_at", "payload")
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -16,7 +18,7 @@ _TRAILER = b"\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _row = Struct("!h i16s i16s iq iq i").pack  # five fields, each with its length before it; the payload follows
 
-Row = tuple[UUID, UUID, datetime, datetime, bytes]
+Row = tuple[tuple[int, int], Touch, msgspec.Raw]  # the numbers of contact and touch, the touch, its bytes
 
 
 async def copy_touches(connection: AsyncConnection, rows: Iterable[Row]) -> None:
@@ -27,14 +29,11 @@ async def copy_touches(connection: AsyncConnection, rows: Iterable[Row]) -> None
 
 
 async def _chunks(rows: Iterable[Row]) -> AsyncIterator[bytes]:
-    written = [_HEADER]
-    for contact_id, touch_id, occurred_at, received_at, payload in rows:
-        written.append(
-            _row(
-                *(5, 16, contact_id.bytes, 16, touch_id.bytes),
-                *(8, _micros(occurred_at), 8, _micros(received_at), len(payload)),
-            )
-        )
+    written: list[bytes | msgspec.Raw] = [_HEADER]
+    for (contact, number), touch, payload in rows:
+        contact_id, touch_id = contact.to_bytes(16), number.to_bytes(16)
+        occurred_at, received_at = _micros(touch.occurred_at), _micros(touch.received_at)
+        written.append(_row(5, 16, contact_id, 16, touch_id, 8, occurred_at, 8, received_at, len(payload)))
         written.append(payload)
     written.append(_TRAILER)
     yield b"".join(written)

@@ -1,6 +1,6 @@
 """Touches: the history of every contact, and the check that none counts twice."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.scorer.domain.verdict import Judged
 from services.scorer.errors import ContactsRaced
 from services.scorer.store.tables import touch
-from services.scorer.store.touch_copy import Row, copy_touches
-from shared.events.touch import Touch
+from services.scorer.store.touch_copy import copy_touches
+from shared.events.touch import Touch, decode_touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
 _AT_ONCE = 500  # touches in memory, and between two turns of the event loop
@@ -82,32 +82,39 @@ _UNTIL = """
 
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Touch).decode
+# The numbers of a contact and a touch of its history: hashed and compared several times as fast as their UUIDs.
+TouchKey = tuple[int, int]
+# In whose history it belongs, whichever contact it was for when it was understood; the touch; the bytes it came in.
+Kept = tuple[UUID, Touch, msgspec.Raw]
 
 
 class TouchStore:
     """The rows of `scorer.touch`."""
 
-    async def add(
-        self, connection: AsyncConnection, touches: Mapping[tuple[UUID, UUID], Touch]
-    ) -> set[tuple[UUID, UUID]]:
-        """Keep the touches, given by contact and id, and return (contact, touch) of those that were there.
+    async def add(self, connection: AsyncConnection, touches: Mapping[TouchKey, Kept]) -> set[TouchKey]:
+        """Keep the touches, and return the keys of those that were there.
 
-        The contact is that in whose history the touch belongs, whichever it was for when it was understood. The caller
-        holds those that exist. Raises ContactsRaced when somebody else has just added one for a contact that did not.
+        The caller holds the contacts that exist. Raises ContactsRaced when somebody else has just added one for a
+        contact that did not.
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
-        ordered = sorted(touches.items(), key=lambda item: (item[0][0].int, item[0][1].int))
+        ordered = sorted(touches)
+        contacts = [touches[key][0] for key in ordered]
+        ids = [touches[key][1].id for key in ordered]
         if len(ordered) < _COPY_FROM:
-            given = map(list, zip(*(_row(*item) for item in ordered), strict=True))
-            rows = await connection.exec_driver_sql(_ADD, tuple(given))
-            return {(row.contact_id, row.id) for row in rows}
-        contacts, ids = zip(*(key for key, _ in ordered), strict=True)
-        rows = await connection.exec_driver_sql(_REPEATED, (contacts, ids))
-        repeated = {(row.contact_id, row.id) for row in rows}
+            kept = [touches[key] for key in ordered]
+            occurred, received = (
+                [touch.occurred_at for _, touch, _ in kept],
+                [touch.received_at for _, touch, _ in kept],
+            )
+            payloads = [payload for _, _, payload in kept]
+            rows = await connection.exec_driver_sql(_ADD, (contacts, ids, occurred, received, payloads))
+            return _keys(rows)
+        repeated = _keys(await connection.exec_driver_sql(_REPEATED, (contacts, ids)))
+        if repeated:
+            ordered = [key for key in ordered if key not in repeated]
         try:
-            await copy_touches(connection, (_row(*item) for item in ordered if not repeated or item[0] not in repeated))
+            await copy_touches(connection, ((key, *touches[key][1:]) for key in ordered))
         except UniqueViolationError as error:
             raise ContactsRaced from error
         return repeated
@@ -222,12 +229,12 @@ class TouchStore:
         return [_judged(row) for row in await connection.execute(statement)]
 
 
-def _row(key: tuple[UUID, UUID], touch: Touch) -> Row:
-    return (*key, touch.occurred_at, touch.received_at, _encode(touch))
+def _keys(rows: Iterable[Any]) -> set[TouchKey]:
+    return {(row.contact_id.int, row.id.int) for row in rows}
 
 
 def _judged(row: Any) -> Judged:
-    return Judged(_decode(row.payload), row.suspect or "", row.trusted, row.trusted_by, row.trusted_at)
+    return Judged(decode_touch(row.payload), row.suspect or "", row.trusted, row.trusted_by, row.trusted_at)
 
 
 def _range(at: datetime, reach: timedelta) -> str:

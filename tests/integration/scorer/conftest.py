@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.scorer.accounts import AccountDecider
 from services.scorer.api import create_router
-from services.scorer.domain.state import ContactState
+from services.scorer.domain.state import ContactState, encode_state
 from services.scorer.domain.suspicion import Limits
 from services.scorer.erasing import Eraser
 from services.scorer.handlers import Scorer
@@ -380,4 +380,4 @@ async def rig(database_url: str) -> AsyncIterator[Rig]:
 
 def comparable(state: ContactState) -> Any:
     """Return a state as plain values, to compare."""
-    return msgspec.to_builtins(state)
+    return msgspec.json.decode(encode_state(state))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.errors import ContactsRaced
@@ -171,6 +172,20 @@ async def test_records_that_cannot_be_read(rig: Rig) -> None:
     )
     assert (second.reason, second.item, second.offset) == ("malformed_touch", 0, 1)
     assert (third.reason, third.topic) == ("malformed_feedback", "feedback")
+
+
+@pytest.mark.parametrize("count", [1, 600])
+async def test_touches_of_a_newer_release(rig: Rig, count: int) -> None:
+    """What this one does not know of them is kept, in small batches and large ones: the next reads it."""
+    items = msgspec.json.decode(encode_touches([a_touch(number) for number in range(count)]))
+    for number, item in enumerate(items):
+        item["mood"] = f"curious {number}"
+
+    await rig.give_records(msgspec.json.encode(items))
+
+    async with rig.engine.connect() as connection:
+        kept = await connection.scalars(select(tables.touch.c.payload))
+    assert sorted(msgspec.json.decode(payload)["mood"] for payload in kept) == sorted(item["mood"] for item in items)
 
 
 async def test_a_record_that_breaks_the_handler(rig: Rig) -> None:

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.errors import ContactsRaced
-from services.scorer.store.touches import TouchStore
-from shared.events.touch import Touch, TouchType
+from services.scorer.store.touches import Kept, TouchKey, TouchStore
+from shared.events.touch import Touch, TouchType, encode_touch
 from shared.ids import contact_id, touch_id
 from shared.postgres.engine import open_engine
 from tests.support.waiting import until
@@ -29,7 +29,7 @@ _WAITING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_da
 MARCH = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
 
 
-def _touches(count: int) -> dict[tuple[UUID, UUID], Touch]:
+def _touches(count: int) -> dict[TouchKey, Kept]:
     made = {}
     for number in range(count):
         touch = Touch(
@@ -42,7 +42,7 @@ def _touches(count: int) -> dict[tuple[UUID, UUID], Touch]:
             occurred_at=MARCH - timedelta(days=number * 40),
             received_at=MARCH,
         )
-        made[touch.contact_id, touch.id] = touch
+        made[touch.contact_id.int, touch.id.int] = (touch.contact_id, touch, msgspec.Raw(encode_touch(touch)))
     return made
 
 
@@ -54,9 +54,10 @@ async def test_a_batch_of_any_size_is_kept_whole(engine: AsyncEngine, count: int
     async with engine.begin() as connection:
         assert await store.add(connection, given) == set()
     async with engine.connect() as connection:
-        kept = await store.of_contacts(connection, {contact for contact, _ in given})
+        kept = await store.of_contacts(connection, {contact for contact, _, _ in given.values()})
 
-    assert {(contact, judged.touch.id): judged.touch for contact, those in kept.items() for judged in those} == given
+    found = {(contact.int, judged.touch.id.int): judged.touch for contact, those in kept.items() for judged in those}
+    assert found == {key: touch for key, (_, touch, _) in given.items()}
 
 
 @pytest.mark.parametrize(("first", "second"), list(product([10, 1_000], repeat=2)))
@@ -87,7 +88,7 @@ async def test_another_adds_one_of_them_at_the_same_time(engine: AsyncEngine) ->
     store, given = TouchStore(), _touches(600)
     one = dict([list(given.items())[300]])
 
-    async def add_all() -> set[tuple[UUID, UUID]]:
+    async def add_all() -> set[TouchKey]:
         async with engine.begin() as connection:
             return await store.add(connection, given)
 

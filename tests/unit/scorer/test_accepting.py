@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scorer.domain.accepting import Unusable, accept_feedback, accept_touches
-from shared.events.touch import encode_touches
+from shared.events.touch import decode_touch, encode_touches
 from tests.support.touches import a_touch
 
 
@@ -15,9 +15,9 @@ def test_one_bad_item() -> None:
     items[1]["occurred_at"] = "2026-03-01T12:00:00"
     del items[2]["contact_id"]
 
-    touches, unusable = accept_touches(msgspec.json.encode(items))
+    published, unusable = accept_touches(msgspec.json.encode(items))
 
-    assert touches == [a_touch(1)]
+    assert [(touch, decode_touch(payload)) for touch, payload in published] == [(a_touch(1), a_touch(1))]
     assert [(item.reason, item.item) for item in unusable] == [("malformed_touch", 1), ("malformed_touch", 2)]
     assert "time zone" in unusable[0].message
     assert "contact_id" in unusable[1].message
@@ -27,8 +27,8 @@ def test_one_bad_item() -> None:
 @given(st.binary(max_size=40) | st.sampled_from([b"null", b"{}", b"[1]", b"[[]]", b'[{"id":1}]', b"\xff"]))
 def test_any_bytes(value: bytes) -> None:
     """Nothing that stands in a record is an error; what cannot be used comes with its bytes."""
-    touches, unusable = accept_touches(value)
+    published, unusable = accept_touches(value)
 
-    assert not touches
+    assert not published
     assert all(item.original in {value, *([value] if item.item is None else [item.original])} for item in unusable)
     assert isinstance(accept_feedback(value), Unusable)
