@@ -159,6 +159,7 @@ async def _add_touches(connection: asyncpg.Connection, made: list[Life]) -> None
     await connection.copy_records_to_table("deed", records=deeds)
     await connection.execute(_TOUCHES)
     await connection.execute("VACUUM ANALYZE scorer.touch")
+    await connection.execute("CHECKPOINT")  # what filling left to write is not measured
 
 
 _TEMPLATES = """

@@ -246,9 +246,10 @@ class Scorer:
                 reason = found.get(touch.id, "") if found else ""
                 if touch.suspect or reason:
                     outcome.suspect += 1
-                named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
-                decisions = take_touch(contact_id, state, touch, terms, found=reason)
-                outcome.decided += [(touch.id, decision) for decision in decisions]
+                if touch.aliases:
+                    named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
+                for decision in take_touch(contact_id, state, touch, terms, found=reason):
+                    outcome.decided.append((touch.id, decision))
         return new, named
 
     async def _recount(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.scorer.domain.suspicion import Limits, mail_of, suspicions, weightier
+from services.scorer.domain.suspicion import MAIL_NAMES, Limits, mail_of, suspicions, weightier
 from services.scorer.domain.verdict import Judged
 from services.scorer.store.touches import TouchStore
 from shared.events.touch import Touch
@@ -33,7 +33,7 @@ class Judging:
         instants: dict[UUID, list[datetime]] = {}
         for contact_id, touches in fresh.items():
             for touch in touches:
-                if mail_of(touch) is not None:
+                if touch.name in MAIL_NAMES and mail_of(touch) is not None:
                     instants.setdefault(contact_id, []).append(touch.occurred_at)
         verdicts = Verdicts()
         if not instants:

@@ -26,6 +26,10 @@ from shared.stopping import wait_for_any
 GROUP = "scorer"
 TOPICS = (TopicName.TOUCHES, TopicName.FEEDBACK, TopicName.CONTACTS)
 
+# Some 9,000 touches over all members: the larger a transaction, the more of its touches share contacts. 6 MiB take
+# the process near 300 MB.
+SCORE_BYTES = 5 << 20
+
 SWEEP = 200  # contacts in one transaction
 LANES = 2  # of a sweep through all contacts: while one waits for the database, the other computes
 LANE_SWEEP = 500  # contacts in one transaction of it: holds them for some 30 ms, at half the overhead for each
@@ -50,6 +54,7 @@ def scoring_worker(
         metrics=platform.metrics,
         set_aside_limit=platform.set_aside_limit,
         max_records=settings.score_records,
+        max_bytes=SCORE_BYTES,
         members=members_of(settings.score_members, kafka=settings.kafka_bootstrap),
     )
 

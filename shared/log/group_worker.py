@@ -37,6 +37,7 @@ class GroupWorker:
         set_aside: SetAside,
         metrics: Metrics,
         max_records: int = 5000,
+        max_bytes: int = BATCH_BYTES,
         members: int = 1,
         set_aside_limit: int = SET_ASIDE_LIMIT,
         optional: Sequence[str] = (),
@@ -50,6 +51,7 @@ class GroupWorker:
         self._set_aside = set_aside
         self._metrics = metrics
         self._max_records = max_records
+        self._max_bytes = max_bytes  # of all members together
         self._members = members
         self._set_aside_limit = set_aside_limit
         self._consuming: dict[int, ConsumerWorker] = {}
@@ -93,7 +95,7 @@ class GroupWorker:
                 set_aside=self._set_aside,
                 metrics=self._metrics,
                 max_records=self._max_records,
-                max_bytes=BATCH_BYTES // self._members,  # together they hold no more than one would
+                max_bytes=self._max_bytes // self._members,
                 set_aside_limit=self._set_aside_limit,
             )
             try:

@@ -23,7 +23,7 @@ from shared.postgres.engine import passes
 from shared.stopping import wait_for_any
 from shared.telemetry.metrics import Metrics
 
-BATCH_BYTES = 3 << 20  # some 5,000 touches: larger transactions cost more memory and gain nothing
+BATCH_BYTES = 3 << 20  # some 5,000 events: larger transactions cost memory, and gain little
 FETCH_TIMEOUT = timedelta(milliseconds=500)
 SHORTEST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=5)

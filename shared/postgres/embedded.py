@@ -17,10 +17,11 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Self
 
 from shared.explained import ExplainedError
@@ -50,7 +51,7 @@ class EmbeddedPostgres:
         *,
         max_connections: int = 100,
         port: int | None = None,
-        shared_buffers: str = "128MB",
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._directory = data_directory.expanduser().resolve()
         self._cluster = self._directory / "cluster"
@@ -59,8 +60,8 @@ class EmbeddedPostgres:
             "listen_addresses": "127.0.0.1",
             "log_checkpoints": "off",
             "max_connections": str(max_connections),
-            "shared_buffers": shared_buffers,
             "unix_socket_directories": "",
+            **settings,
         }
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None

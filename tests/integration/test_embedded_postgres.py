@@ -22,7 +22,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 async def server(place: Path) -> AsyncIterator[EmbeddedPostgres]:
-    async with EmbeddedPostgres(place / "postgres", shared_buffers="16MB") as server:
+    async with EmbeddedPostgres(place / "postgres", settings={"shared_buffers": "16MB"}) as server:
         yield server
 
 
@@ -109,7 +109,7 @@ async def test_a_creation_that_was_cut_off_is_begun_again(place: Path) -> None:
     (place / "cluster.half").mkdir()
     (place / "cluster.half" / "PG_VERSION").write_text("18\n")
 
-    async with EmbeddedPostgres(place, shared_buffers="16MB") as server:
+    async with EmbeddedPostgres(place, settings={"shared_buffers": "16MB"}) as server:
         assert await execute(server, "SELECT 1") == 1
     assert not (place / "cluster.half").exists()
 

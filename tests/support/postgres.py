@@ -79,7 +79,7 @@ async def running_postgres() -> AsyncIterator[PostgresServer]:
         return
     directory = Path(mkdtemp(prefix="tandem-postgres-"))
     try:
-        async with EmbeddedPostgres(directory, max_connections=200, shared_buffers="32MB") as embedded:
+        async with EmbeddedPostgres(directory, max_connections=200, settings={"shared_buffers": "32MB"}) as embedded:
             server = PostgresServer(embedded.database_url("postgres"), embedded)
             await server.hurry()
             yield server

@@ -20,7 +20,7 @@ from services.scorer.domain.instants import micros_of, to_micros
 from shared.events.touch import Touch, TouchType
 from shared.events.vocabulary import EMAIL_DELIVERED, EMAIL_LINK_CLICKED
 
-_NAMES = frozenset({EMAIL_DELIVERED, EMAIL_LINK_CLICKED})
+MAIL_NAMES = frozenset({EMAIL_DELIVERED, EMAIL_LINK_CLICKED})  # of touches that verdicts may depend on
 
 AT_DELIVERY = "clicked_at_delivery"
 MANY_LINKS = "many_links_at_once"
@@ -52,7 +52,7 @@ class Mail(NamedTuple):
 
 def mail_of(touch: Touch) -> Mail | None:
     """Return what matters of the touch, None when verdicts do not depend on it."""
-    if touch.name not in _NAMES or touch.type is not TouchType.TRACK:
+    if touch.name not in MAIL_NAMES or touch.type is not TouchType.TRACK:
         return None
     said = touch.properties
     return Mail(
