@@ -88,17 +88,15 @@ class Bench:
             "kafka": min(children_running("kafka.Kafka")),
         }
 
-    async def append(self, touches: Sequence[Touch]) -> None:
-        """Put touches on the topic as ingest does."""
-        records = pack_touches(((touch, None) for touch in touches), partitions=PARTITIONS)
-        # A key, though nobody needs it but those who keep state by it.
-        await self._log.append(PACKED, [_keyed(record) for record in records])
+    async def append(self, records: Sequence[Record]) -> None:
+        """Put records on the topic, as `packed` makes them."""
+        await self._log.append(PACKED, records)
         self.appended[PACKED] += len(records)
 
     async def backlog(self, events: int) -> None:
         """Put as many events on the topic."""
         for first in range(0, events, _CHUNK):
-            await self.append(self.crowd.touches(min(_CHUNK, events - first)))
+            await self.append(packed(self.crowd.touches(min(_CHUNK, events - first))))
 
     async def backlog_of_singles(self, events: int) -> None:
         """Put as many events on a topic of their own, each in a record by its contact."""
@@ -185,5 +183,7 @@ def scorer(bench: Bench) -> AbstractAsyncContextManager[TandemProcess]:
     return running_tandem("scorer", settings=bench.settings, log=bench.directory / "scorer.log")
 
 
-def _keyed(record: Record) -> Record:
-    return replace(record, key=b"%d" % (record.partition or 0))
+def packed(touches: Sequence[Touch]) -> list[Record]:
+    """Return records as ingest makes them, with a key, though nobody needs it but those who keep state by it."""
+    records = pack_touches(((touch, None) for touch in touches), partitions=PARTITIONS)
+    return [replace(record, key=b"%d" % (record.partition or 0)) for record in records]

@@ -7,6 +7,7 @@ Contacts are there with their states and so many stored touches each; events are
 law, under forty rules. A backlog: the clock runs over what each reports as done between its first and its last commit,
 so that starting does not count. Half load: events come at half of that rate, and touches of contacts of their own tell
 how long it takes from the append until they are committed. Then more history, and the backlog's cost an event again.
+Two scorers work off a backlog together, too.
 
 Rivals read the same records with the same counting code, keep sums and upsert them; they write no history, look for no
 repeats, decide nothing. They run once more on a record for each touch, by its contact, as their own guides put events:
@@ -18,6 +19,7 @@ import argparse
 import asyncio
 import random
 import statistics
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -26,7 +28,7 @@ from uuid import UUID
 import asyncpg
 from rich.console import Console
 
-from benchmarks.backlog import PACKED, SINGLE, Bench, Run, open_bench, scorer
+from benchmarks.backlog import PACKED, SINGLE, Bench, Run, open_bench, packed, scorer
 from benchmarks.database import connected
 from benchmarks.machine import machine
 from benchmarks.population import agreement_text, deepen, page_view, terms_of
@@ -38,6 +40,9 @@ from tests.support.processes import TandemProcess
 _FEWER = 4  # times fewer touches, where each has a record
 _PROBES_PER_SECOND = 20
 _POLL = timedelta(milliseconds=2)
+_TOGETHER = 2  # scorers
+_STRETCH = (0.25, 0.9)  # of a backlog that several work off: all of them run by then, and still
+_LOOK = timedelta(milliseconds=100)
 _WARM_UP = 5  # seconds of half load before anything is measured: the process has only just begun
 
 
@@ -83,6 +88,10 @@ async def main() -> None:
                 report.add(f"Tandem against {name}", f"{run.rate / rival.rate:.2f} times")
         async with scorer(bench) as process:
             await _half_load(report, bench, process, rate=run.rate / 2, seconds=arguments.seconds)
+        together = await _together(bench, events=arguments.events)
+        report.add(
+            f"{_TOGETHER} scorers together", f"{together:,.0f} events a second, {together / run.rate:.2f} times one"
+        )
         await deepen(bench.settings["TANDEM_DATABASE_URL"], terms_of(agreement_text()), contacts=arguments.contacts,
                      touches=more - less)  # fmt: skip
         before = await bench.done("scorer", PACKED)
@@ -92,10 +101,31 @@ async def main() -> None:
             _add(report, f"Tandem, {arguments.contacts * more:,} touches stored", deep, "scorer")
 
 
+async def _together(bench: Bench, *, events: int) -> float:
+    """Return how many events a second two scorers work off together, once both run."""
+    before = await bench.done("scorer", PACKED)
+    await bench.backlog(events)
+    async with AsyncExitStack() as running:
+        for _ in range(_TOGETHER):
+            await running.enter_async_context(scorer(bench))
+        waiting = bench.appended[PACKED] - before
+        seen: list[tuple[int, float]] = []
+        done = 0
+        for share in _STRETCH:
+            while done < share * waiting:
+                await asyncio.sleep(_LOOK.total_seconds())
+                done = await bench.done("scorer", PACKED) - before
+            seen.append((done, perf_counter()))
+        (first, began), (last, ended) = seen
+        return (last - first) / waiting * events / (ended - began)
+
+
 async def _half_load(report: Report, bench: Bench, process: TandemProcess, *, rate: float, seconds: int) -> None:
     """Append at a rate; measure from the append of a touch until it can be seen committed, and the memory meanwhile."""
     marks: list[float] = []
     portion = int(rate / 100)  # never more at once, not even to catch up: bursts of ours would be measured, too
+    # Made before: on cores that the servers share, making them would take a third of both.
+    prepared = [packed(bench.crowd.touches(portion)) for _ in range(int(seconds * rate) // portion)]
     async with connected(bench.settings["TANDEM_DATABASE_URL"]) as connection:
         prober: asyncio.Task[list[float]] | None = None
         started = perf_counter()
@@ -104,7 +134,7 @@ async def _half_load(report: Report, bench: Bench, process: TandemProcess, *, ra
             if prober is None and passed >= _WARM_UP:
                 prober = asyncio.create_task(_probe(bench, connection, seconds=seconds - _WARM_UP))
             while int(passed * rate) - sent >= portion:
-                await bench.append(bench.crowd.touches(portion))
+                await bench.append(prepared[sent // portion])
                 sent += portion
             if passed >= len(marks) * seconds / 6:
                 marks.append(resident_megabytes(process.pid))
@@ -138,7 +168,7 @@ async def _probe(bench: Bench, connection: asyncpg.Connection, *, seconds: int) 
             contact, now = UUID(int=random.getrandbits(128)), datetime.now(UTC)
             probe = page_view(f"probe {contact}", contact, occurred_at=now, received_at=now, path="/")
             appended[contact] = perf_counter()
-            sending.append(asyncio.create_task(bench.append([probe])))
+            sending.append(asyncio.create_task(bench.append(packed([probe]))))
 
     sending: list[asyncio.Task[None]] = []
     sending.append(asyncio.create_task(send_all()))

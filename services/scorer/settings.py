@@ -16,7 +16,7 @@ class ScorerSettings(SharedSettings):
         default=5_000,
         ge=1,
         le=50_000,
-        description="Records scored in one transaction; it ends sooner at 5 MiB over all members, some 9,000 touches.",
+        description="Records scored in one transaction; it ends sooner at 4 MiB over all members, some 7,000 touches.",
     )
     score_members: int | None = Field(
         default=None,
