@@ -89,9 +89,8 @@ async def main() -> None:
         async with scorer(bench) as process:
             await _half_load(report, bench, process, rate=run.rate / 2, seconds=arguments.seconds)
         together = await _together(bench, events=arguments.events)
-        report.add(
-            f"{_TOGETHER} scorers together", f"{together:,.0f} events a second, {together / run.rate:.2f} times one"
-        )
+        times = f"{together:,.0f} events a second, {together / run.rate:.2f} times one" if together else "too soon over"
+        report.add(f"{_TOGETHER} scorers together", times)
         await deepen(bench.settings["TANDEM_DATABASE_URL"], terms_of(agreement_text()), contacts=arguments.contacts,
                      touches=more - less)  # fmt: skip
         before = await bench.done("scorer", PACKED)
@@ -101,8 +100,8 @@ async def main() -> None:
             _add(report, f"Tandem, {arguments.contacts * more:,} touches stored", deep, "scorer")
 
 
-async def _together(bench: Bench, *, events: int) -> float:
-    """Return how many events a second two scorers work off together, once both run."""
+async def _together(bench: Bench, *, events: int) -> float | None:
+    """Return how many events a second two scorers work off together, once both run; None if that is over too soon."""
     before = await bench.done("scorer", PACKED)
     await bench.backlog(events)
     async with AsyncExitStack() as running:
@@ -117,6 +116,8 @@ async def _together(bench: Bench, *, events: int) -> float:
                 done = await bench.done("scorer", PACKED) - before
             seen.append((done, perf_counter()))
         (first, began), (last, ended) = seen
+        if last == first:
+            return None
         return (last - first) / waiting * events / (ended - began)
 
 
