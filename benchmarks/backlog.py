@@ -32,6 +32,8 @@ PARTITIONS = 12
 PACKED, SINGLE = "touches", "touches.single"  # topics: as ingest packs them; a touch in each record
 # A server of a million contacts has not got what PostgreSQL is delivered with: see operations.md.
 _SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+_LOOK = timedelta(milliseconds=100)
+_STILL = timedelta(minutes=5)  # without a commit: it will not come
 _CHUNK = 1_200  # touches appended at once, about a hundred in a record
 
 
@@ -113,22 +115,27 @@ class Bench:
         offsets = await self._admin.list_consumer_group_offsets(group)
         return sum(max(0, each.offset) for place, each in offsets.items() if place.topic == topic)
 
+    async def reached(self, group: str, topic: str, records: int) -> tuple[int, float]:
+        """Wait until a group has committed so many records; return how many it has, and when by the clock.
+
+        Raises RuntimeError when it stands still.
+        """
+        at, moved = -1, perf_counter()
+        while at < records:
+            await asyncio.sleep(_LOOK.total_seconds())
+            now = await self.done(group, topic)
+            if now > at:
+                at, moved = now, perf_counter()
+            if perf_counter() - moved > _STILL.total_seconds():
+                raise RuntimeError(f"{group} stands still at {at} of {records} records")
+        return at, moved
+
     async def worked_off(self, group: str, pid: int, *, events: int, before: int, topic: str = PACKED) -> Run:
         """Return how fast the group works off all that it has not committed yet."""
         appended = self.appended[topic]
-        costs, began, at = self._costs(group, pid), before, before
-        started = ended = perf_counter()
-        moved = ended
-        while at < appended:
-            await asyncio.sleep(0.1)
-            now = await self.done(group, topic)
-            if now > at:
-                ended = moved = perf_counter()
-                if at == before:  # its first commit: from here on it runs
-                    costs, began, started = self._costs(group, pid), now, ended
-                at = now
-            if perf_counter() - moved > 300:
-                raise RuntimeError(f"{group} stands still at {at} of {appended} records")
+        began, started = await self.reached(group, topic, before + 1)  # its first commit: from here on it runs
+        costs = self._costs(group, pid)
+        _, ended = await self.reached(group, topic, appended)
         share = (appended - began) / (appended - before)
         spent = {name: cost.since(costs[name]) for name, cost in self._costs(group, pid).items()}
         return Run(events * share / max(ended - started, 0.001), spent, max(1, round(events * share)))

@@ -42,7 +42,6 @@ _PROBES_PER_SECOND = 20
 _POLL = timedelta(milliseconds=2)
 _TOGETHER = 2  # scorers
 _STRETCH = (0.25, 0.9)  # of a backlog that several work off: all of them run by then, and still
-_LOOK = timedelta(milliseconds=100)
 _WARM_UP = 5  # seconds of half load before anything is measured: the process has only just begun
 
 
@@ -108,14 +107,9 @@ async def _together(bench: Bench, *, events: int) -> float | None:
         for _ in range(_TOGETHER):
             await running.enter_async_context(scorer(bench))
         waiting = bench.appended[PACKED] - before
-        seen: list[tuple[int, float]] = []
-        done = 0
-        for share in _STRETCH:
-            while done < share * waiting:
-                await asyncio.sleep(_LOOK.total_seconds())
-                done = await bench.done("scorer", PACKED) - before
-            seen.append((done, perf_counter()))
-        (first, began), (last, ended) = seen
+        (first, began), (last, ended) = [
+            await bench.reached("scorer", PACKED, before + int(share * waiting)) for share in _STRETCH
+        ]
         if last == first:
             return None
         return (last - first) / waiting * events / (ended - began)
