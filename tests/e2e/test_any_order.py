@@ -37,9 +37,8 @@ async def test_the_same_touches_in_twenty_orders(install_on_each_log: Install) -
     """Twenty contacts get the same touches, each in another order and many twice, and have one score to 1e-9."""
     install = install_on_each_log
     dice = random.Random(3)
-    now = datetime.now(
-        UTC
-    )  # not that of the collection: tests before this one may take longer than what is added below
+    # Not the instant of the collection: tests before this one may take longer than what is added below.
+    now = datetime.now(UTC)
     touches = month(dice, end=now)
     async with running_tandem("up", settings=install.settings, log=install.directory / "tandem.log") as tandem:
         await sign_agreement(tandem.url, install.keys)
