@@ -10,7 +10,7 @@ from services.ingest.domain.event import Origin
 from services.ingest.domain.rejection import Rejection
 from services.ingest.intake.record import DISABLED_HEADER, RECEIVED_AT_HEADER, TRACE_HEADER
 from shared.events.rejected import ATTEMPT_HEADER, MAX_ATTEMPTS, PLACE_HEADER, Place, encode_rejected, reject
-from shared.events.touch import Touch, encode_touches, touches_partition
+from shared.events.touch import Touch, encode_touch, touches_partition
 from shared.log.records import Headers, Record
 from shared.postgres.outbox import MESSAGE_ID_HEADER
 
@@ -28,7 +28,7 @@ def pack_touches(touches: Iterable[tuple[Touch, str | None]], *, partitions: int
     for touch, traceparent in touches:
         trace = traceparent if traceparent and int(traceparent[-2:], 16) & _SAMPLED else None
         group = touches_partition(touch.contact_id, partitions), trace
-        groups.setdefault(group, []).append(encode_touches(touch))
+        groups.setdefault(group, []).append(encode_touch(touch))
     return [
         Record(value=value, partition=partition, headers=((TRACE_HEADER, trace.encode()),) if trace else ())
         for (partition, trace), encoded in groups.items()

@@ -1,6 +1,6 @@
 """What has arrived: the records of a fetch, read and sorted by what they tell."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -11,7 +11,6 @@ from shared.events.contact import ContactErased, ContactsMerged, ContactsUnmerge
 from shared.events.feedback import Feedback
 from shared.events.rejected import Place, Rejected, rejected_by
 from shared.events.topics import TopicName
-from shared.events.touch import Touch
 from shared.log.records import Batch, StoredRecord
 from shared.postgres.outbox import TRACE_HEADER
 
@@ -25,11 +24,6 @@ class Arrived:
     merges: list[ContactsMerged | ContactsUnmerged] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     traces: list[tuple[str, list[Published]]] = field(default_factory=list)
-
-    @property
-    def touches(self) -> Iterator[Touch]:
-        """Yield the touches."""
-        return (touch for touch, _ in self.published)
 
     def contacts(self) -> set[UUID]:
         """Return the contacts that it is about."""

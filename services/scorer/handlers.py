@@ -27,7 +27,8 @@ from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.handoffs import HandoffStore
-from services.scorer.store.touches import Kept, TouchKey, TouchStore
+from services.scorer.store.touch_copy import TouchKey
+from services.scorer.store.touches import Kept, TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
 from shared.events.contact import ContactsMerged, ContactsUnmerged
@@ -176,7 +177,7 @@ class Scorer:
                     assert_never(message)
 
         moved = roots(states)
-        parted = owners(arrived.touches, states)
+        parted = owners((touch for touch, _ in arrived.published), states)
         if parted:
             arrived = _part(arrived, parted, states, held=ids)
         fresh = await self._add_touches(connection, arrived.published, moved, parted)

@@ -86,10 +86,8 @@ def touches_partition(contact_id: UUID, partitions: int) -> int:
 
 
 encode_touch = encode_touches = msgspec.json.Encoder().encode
-_decoder = msgspec.json.Decoder(TouchBatch)
-
-
 decode_touch = msgspec.json.Decoder(Touch).decode
+_decoder = msgspec.json.Decoder(TouchBatch)
 
 
 def decode_touches(value: bytes) -> TouchBatch:

@@ -18,7 +18,9 @@ _TRAILER = b"\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _row = Struct("!h i16s i16s iq iq i").pack  # five fields, each with its length before it; the payload follows
 
-Row = tuple[tuple[int, int], Touch, msgspec.Raw]  # the numbers of contact and touch, the touch, its bytes
+# The numbers of a contact and a touch of its history: hashed and compared several times as fast as their UUIDs.
+TouchKey = tuple[int, int]
+Row = tuple[TouchKey, Touch, msgspec.Raw]  # with the bytes in which the touch came
 
 
 async def copy_touches(connection: AsyncConnection, rows: Iterable[Row]) -> None:

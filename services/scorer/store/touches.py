@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.scorer.domain.verdict import Judged
 from services.scorer.errors import ContactsRaced
 from services.scorer.store.tables import touch
-from services.scorer.store.touch_copy import copy_touches
+from services.scorer.store.touch_copy import TouchKey, copy_touches
 from shared.events.touch import Touch, decode_touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
@@ -82,8 +82,6 @@ _UNTIL = """
 
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
-# The numbers of a contact and a touch of its history: hashed and compared several times as fast as their UUIDs.
-TouchKey = tuple[int, int]
 # In whose history it belongs, whichever contact it was for when it was understood; the touch; the bytes it came in.
 Kept = tuple[UUID, Touch, msgspec.Raw]
 
@@ -103,13 +101,10 @@ class TouchStore:
         ids = [touches[key][1].id for key in ordered]
         if len(ordered) < _COPY_FROM:
             kept = [touches[key] for key in ordered]
-            occurred, received = (
-                [touch.occurred_at for _, touch, _ in kept],
-                [touch.received_at for _, touch, _ in kept],
-            )
+            occurred = [touch.occurred_at for _, touch, _ in kept]
+            received = [touch.received_at for _, touch, _ in kept]
             payloads = [payload for _, _, payload in kept]
-            rows = await connection.exec_driver_sql(_ADD, (contacts, ids, occurred, received, payloads))
-            return _keys(rows)
+            return _keys(await connection.exec_driver_sql(_ADD, (contacts, ids, occurred, received, payloads)))
         repeated = _keys(await connection.exec_driver_sql(_REPEATED, (contacts, ids)))
         if repeated:
             ordered = [key for key in ordered if key not in repeated]

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.errors import ContactsRaced
-from services.scorer.store.touches import Kept, TouchKey, TouchStore
+from services.scorer.store.touch_copy import TouchKey
+from services.scorer.store.touches import Kept, TouchStore
 from shared.events.touch import Touch, TouchType, encode_touch
 from shared.ids import contact_id, touch_id
 from shared.postgres.engine import open_engine
