@@ -19,7 +19,7 @@ def unwrapped(body: bytes, *, compression: str, max_bytes: int) -> bytes:
 
     `compression` is what the request says; it is heeded only where it says what is not taken.
     """
-    body = body.strip()
+    body = body.lstrip()  # and not at its end: one in forty deflated bodies ends with a byte that is a blank
     if _is_form(body):
         try:
             form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=100)
@@ -41,7 +41,7 @@ def _is_form(body: bytes) -> bool:
 def _from_base64(body: bytes) -> bytes:
     """Return what the body is in base64, or the body itself where it is none: then it is no JSON, and told so."""
     try:
-        text = body.decode("ascii").translate(_BASE64).rstrip("=")
+        text = body.decode("ascii").rstrip().translate(_BASE64).rstrip("=")
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return body
