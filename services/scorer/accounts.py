@@ -22,7 +22,7 @@ from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import AccountTerms, Terms
 from services.scorer.store.accounts import AccountStore, Looked, People
 from services.scorer.store.agreements import Active, AgreementStore
-from services.scorer.store.contacts import ContactStore
+from services.scorer.store.contacts import ContactStore, all_of
 from services.scorer.telling import Telling
 from shared.clock import Clock
 from shared.telemetry.metrics import Metrics
@@ -163,7 +163,7 @@ class AccountDecider:
         await self._telling.decided(
             connection, [(handoff.contact.id, handoff) for handoff in decided], terms, traces={}
         )
-        await self._contacts.save(connection, changed)
+        await self._contacts.save(connection, all_of(changed))
         return decided
 
 

@@ -1,7 +1,7 @@
 """Handlers: load, decide, save. Each call is one transaction; what it decides leaves through its outbox."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
@@ -10,11 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scorer.arrival import Arrived, read_batches, reject
 from services.scorer.domain.accepting import Published, Unusable
-from services.scorer.domain.counting import start_counting
-from services.scorer.domain.deciding import Decision, take_feedback, take_touch
+from services.scorer.domain.deciding import Decision, take_feedback
 from services.scorer.domain.merging import owners, part_strangers, roots
 from services.scorer.domain.recounting import recount
-from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from services.scorer.erasing import Eraser
 from services.scorer.errors import ContactsElsewhere, ContactsToErase
@@ -22,17 +20,19 @@ from services.scorer.holding import Holding
 from services.scorer.judging import Judging, Verdicts
 from services.scorer.merging import Merging
 from services.scorer.repricing import reprice
-from services.scorer.roster import Roster, counted
+from services.scorer.roster import Roster
 from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.handoffs import HandoffStore
+from services.scorer.store.held import Held
 from services.scorer.store.touch_copy import TouchKey
 from services.scorer.store.touches import Kept, TouchStore
+from services.scorer.taking import take_in_turns
 from services.scorer.telling import Telling
 from shared.clock import Clock
 from shared.events.contact import ContactsMerged, ContactsUnmerged
-from shared.events.touch import Alias, Touch, encode_touch
+from shared.events.touch import Touch, encode_touch
 from shared.log.records import Batch
 from shared.postgres.positions import Positions
 from shared.telemetry.metrics import Metrics
@@ -40,29 +40,27 @@ from shared.telemetry.metrics import Metrics
 _Decided = list[tuple[UUID, Decision]]  # with what tipped each
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """What one transaction did, to be told once it is committed."""
 
-    decided: _Decided = field(default_factory=list)
-    counted: int = 0
-    suspect: int = 0
-    repeated: int = 0
-    erased: int = 0  # what was dropped because its contact was erased
+    decided: _Decided
+    counted: int
+    suspect: int
+    repeated: int
+    erased: int  # what was dropped because its contact was erased
 
 
-def _part(
-    arrived: Arrived, parted: Mapping[tuple[UUID, UUID], UUID], states: Mapping[UUID, ContactState], *, held: set[UUID]
-) -> Arrived:
+def _part(arrived: Arrived, parted: Mapping[tuple[UUID, UUID], UUID], held: Held, *, ids: set[UUID]) -> Arrived:
     """Prepare touches of contacts that others were parted from; drop those of owners who were erased since.
 
     Raises ContactsElsewhere.
     """
-    if elsewhere := set(parted.values()) - held:
+    if elsewhere := set(parted.values()) - ids:
         raise ContactsElsewhere(elsewhere)
-    erased = {key for key, owner in parted.items() if owner not in states and owner != key[0]}
+    erased = {key for key, owner in parted.items() if owner not in held and owner != key[0]}
     kept = [each for each in arrived.published if (each.touch.contact_id, each.touch.id) not in erased]
-    part_strangers((touch for touch, _ in kept), states)
+    part_strangers((touch for touch, _ in kept), held)
     return replace(arrived, published=kept)
 
 
@@ -160,52 +158,56 @@ class Scorer:
             arrived = await self._without_erased_merges(connection, arrived)
         # Contacts before touches: who waits for another's touch then holds no contact that the other needs.
         ids = arrived.contacts() | set(also)
-        states = await self._holding.lock(connection, ids, needed=arrived.to_merge())
+        held = await self._holding.lock(connection, ids, needed=arrived.to_merge())
         # Asked after the lock: whoever erased a contact in the meantime has committed by now.
-        if unknown := ids - states.keys():
+        if unknown := ids - held.keys():
             arrived = arrived.without(await self._erasures.among(connection, unknown))
-        before = counted(states)
-        repriced = await reprice(connection, self._touches, active, states)
+        outdated = held.outdated(terms.version) if terms else {}
+        repriced = await reprice(connection, self._touches, active, outdated)
         decided = [(contact_id, decision) for contact_id, each in repriced.items() for decision in each]
         for message in arrived.merges:
             match message:
                 case ContactsMerged():
-                    decided += await self._merging.merge(connection, states, message, terms)
+                    decided += await self._merging.merge(connection, held, message, terms)
                 case ContactsUnmerged():
-                    decided += await self._merging.unmerge(connection, states, message, terms)
+                    decided += await self._merging.unmerge(connection, held, message, terms)
                 case _:
                     assert_never(message)
 
-        moved = roots(states)
-        parted = owners((touch for touch, _ in arrived.published), states)
+        moved = roots(held.tombstones(), held)
+        parted = owners((touch for touch, _ in arrived.published), held) if held.is_anybody_parted() else {}
         if parted:
-            arrived = _part(arrived, parted, states, held=ids)
+            arrived = _part(arrived, parted, held, ids=ids)
         fresh = await self._add_touches(connection, arrived.published, moved, parted)
         said = [(moved.get(feedback.contact_id, feedback.contact_id), feedback) for feedback in arrived.feedback]
-        said = [(contact_id, feedback) for contact_id, feedback in said if contact_id in states]
+        said = [(contact_id, feedback) for contact_id, feedback in said if contact_id in held]
         answered = {contact_id for contact_id, _ in said}
         await self._handoffs.answered(connection, said)
         if terms is not None:
             for contact_id, feedback in said:
-                told = take_feedback(contact_id, states[contact_id], feedback, terms)
+                told = take_feedback(contact_id, held[contact_id], feedback, terms)
                 decided += [(feedback.id, decision) for decision in told]
 
         verdicts = await self._judging.judge(connection, fresh)
-        await self._recount(connection, states, fresh, verdicts, terms)
-        outcome = _Outcome(decided, counted=sum(map(len, fresh.values())))
-        outcome.repeated = len(arrived.published) - outcome.counted
-        outcome.erased = came - arrived.size()
-        new, named = self._take(states, fresh, verdicts, terms, outcome)
+        await self._recount(connection, held, fresh, verdicts, terms)
+        # A merge changes whom it names, and whom they live on in.
+        others = held.keys() if arrived.merges else answered | repriced.keys()
+        taken = take_in_turns(held, fresh, others=others, told=arrived.told(), verdicts=verdicts, active=active)
+        decided += taken.decided
+        counted = sum(map(len, fresh.values()))
         traces = {touch.id: trace for trace, each in arrived.traces for touch, _ in each} if decided else {}
         await self._telling.decided(connection, decided, terms, traces=traces)
         await self._telling.rejected(connection, arrived.rejected)
-        if not arrived.merges and len(fresh) < len(states):
-            changed = fresh.keys() | answered | repriced.keys()
-            states = {contact_id: state for contact_id, state in states.items() if contact_id in changed}
-        await self._roster.keep(connection, states, active, before=before, fresh=fresh, told=arrived.told())
-        await self._contacts.save(connection, states, new=new)
-        await self._contacts.add_aliases(connection, named)
-        return outcome
+        await self._roster.keep(connection, taken.marks)
+        await self._contacts.save(connection, taken.written)
+        await self._contacts.add_aliases(connection, taken.named)
+        return _Outcome(
+            decided,
+            counted=counted,
+            suspect=taken.suspect,
+            repeated=len(arrived.published) - counted,
+            erased=came - arrived.size(),
+        )
 
     async def _without_erased_merges(self, connection: AsyncConnection, arrived: Arrived) -> Arrived:
         """Leave out merges of the erased. Raises ContactsToErase: who is one person with them goes, too."""
@@ -223,40 +225,10 @@ class Scorer:
             raise ContactsToErase(same_person - erased)
         return replace(arrived, merges=[message for message in arrived.merges if message not in void])
 
-    def _take(
-        self,
-        states: dict[UUID, ContactState],
-        fresh: Mapping[UUID, Sequence[Touch]],
-        verdicts: Verdicts,
-        terms: Terms | None,
-        outcome: _Outcome,
-    ) -> tuple[list[UUID], list[tuple[Alias, UUID]]]:
-        """Take new touches into the states; return the contacts that are new, and the aliases that are told."""
-        new: list[UUID] = []
-        named: list[tuple[Alias, UUID]] = []
-        for contact_id, touches in fresh.items():
-            state = states.get(contact_id)
-            if state is None:
-                state = states[contact_id] = ContactState()
-                new.append(contact_id)
-                if terms is not None:
-                    start_counting(state, terms)
-                    state.agreement = terms.version
-            found = verdicts.found.get(contact_id) if verdicts.found else None
-            for touch in touches:
-                reason = found.get(touch.id, "") if found else ""
-                if touch.suspect or reason:
-                    outcome.suspect += 1
-                if touch.aliases:
-                    named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
-                for decision in take_touch(contact_id, state, touch, terms, found=reason):
-                    outcome.decided.append((touch.id, decision))
-        return new, named
-
     async def _recount(
         self,
         connection: AsyncConnection,
-        states: dict[UUID, ContactState],
+        held: Held,
         fresh: Mapping[UUID, Sequence[Touch]],
         verdicts: Verdicts,
         terms: Terms | None,
@@ -266,7 +238,7 @@ class Scorer:
         for contact_id, history in histories.items():
             uncounted = {touch.id for touch in fresh[contact_id]}
             counted = [judged for judged in history if judged.touch.id not in uncounted]
-            states[contact_id] = recount(states[contact_id], counted, terms)
+            held[contact_id] = recount(held[contact_id], counted, terms)
 
     async def _add_touches(
         self,

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.scorer.domain.state import ContactState
 from services.scorer.errors import ContactsElsewhere, ContactsMissing, ContactsRaced
 from services.scorer.store.contacts import ContactStore
+from services.scorer.store.held import Held
 
 _ATTEMPTS = 5  # at creating contacts that another process creates at the same time
 
@@ -47,18 +47,16 @@ class Holding:
                 if raced == _ATTEMPTS:
                     raise
 
-    async def lock(
-        self, connection: AsyncConnection, ids: set[UUID], *, needed: Collection[UUID] = ()
-    ) -> dict[UUID, ContactState]:
-        """Lock the contacts that exist and return their states. Raises ContactsElsewhere, ContactsMissing.
+    async def lock(self, connection: AsyncConnection, ids: set[UUID], *, needed: Collection[UUID] = ()) -> Held:
+        """Lock the contacts that exist and return them. Raises ContactsElsewhere, ContactsMissing.
 
         `needed` have to exist.
         """
-        states = await self._contacts.lock(connection, ids) if ids else {}
-        elsewhere = {state.merged_into for state in states.values() if state.merged_into is not None} - ids
+        held = await self._contacts.lock(connection, ids) if ids else Held()
+        elsewhere = {state.merged_into for state in held.tombstones().values() if state.merged_into is not None} - ids
         if elsewhere:
             raise ContactsElsewhere(elsewhere)
-        missing = [contact_id for contact_id in needed if contact_id not in states]
+        missing = [contact_id for contact_id in needed if contact_id not in held]
         if missing:
             raise ContactsMissing(missing)
-        return states
+        return held

@@ -4,7 +4,7 @@ The caller holds the rows of both contacts and of all that they live on in. A co
 tombstone, so what still arrives for it finds its way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from datetime import datetime
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from services.scorer.store.merges import MergeStore
 from services.scorer.store.touches import TouchStore
 from shared.events.contact import ContactsMerged, ContactsUnmerged
 
-States = dict[UUID, ContactState]
+States = MutableMapping[UUID, ContactState]
 Decided = list[tuple[UUID, Decision]]
 
 

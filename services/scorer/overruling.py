@@ -12,9 +12,9 @@ from services.scorer.domain.verdict import Judged
 from services.scorer.errors import TouchMissing
 from services.scorer.holding import Holding
 from services.scorer.repricing import reprice
-from services.scorer.roster import Roster, counted
+from services.scorer.roster import Marks, Roster
 from services.scorer.store.agreements import AgreementStore
-from services.scorer.store.contacts import ContactStore
+from services.scorer.store.contacts import ContactStore, all_of
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
@@ -59,7 +59,7 @@ class Overruling:
                 owner = path_of(contact_id, states)[-1]
                 if owner not in states:
                     raise TouchMissing(f"There is no contact {contact_id}.")
-                before = counted(states)
+                was = states[owner].counted_in
                 repriced = await reprice(connection, self._touches, active, {owner: states[owner]})
                 decisions = repriced.get(owner, [])
                 changed = await self._touches.overrule(connection, owner, touch_id, trusted=trusted, by=by, at=now)
@@ -74,8 +74,10 @@ class Overruling:
                         decisions += settle(owner, states[owner], terms, at=now, cause=cause)
                 decided = [(touch_id, decision) for decision in decisions]
                 await self._telling.decided(connection, decided, terms, traces={})
-                await self._roster.keep(connection, {owner: states[owner]}, active, before=before, told=[(owner, now)])
-                await self._contacts.save(connection, {owner: states[owner]})
+                marks = Marks(active)
+                marks.add(owner, states[owner], was=was, at=now)
+                await self._roster.keep(connection, marks)
+                await self._contacts.save(connection, all_of({owner: states[owner]}))
                 return judged, decided
 
         judged, decided = await self._holding.attempts(attempt)

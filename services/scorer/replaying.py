@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.domain.counting import is_prepared, prepare
 from services.scorer.store.agreements import AgreementStore
-from services.scorer.store.contacts import ContactStore
+from services.scorer.store.contacts import ContactStore, all_of
 from services.scorer.store.replays import ReplayStore
 from services.scorer.store.touches import TouchStore
 from shared.clock import Clock
@@ -76,7 +76,7 @@ class Replaying:
             histories = await self._touches.of_contacts(connection, missing.keys())
             for contact_id, state in missing.items():
                 prepare(state, histories[contact_id], upcoming)
-            await self._contacts.save(connection, missing)
+            await self._contacts.save(connection, all_of(missing))
             await self._replays.advance(connection, part, list(states))
             progress = await self._replays.progress(connection, version)
         self._metrics.contacts_replayed.inc(len(states))

@@ -4,9 +4,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.scorer.domain.deciding import pass_time
 from services.scorer.repricing import reprice
-from services.scorer.roster import Roster, counted
+from services.scorer.roster import Marks, Roster
 from services.scorer.store.agreements import AgreementStore
-from services.scorer.store.contacts import ContactStore, Lane
+from services.scorer.store.contacts import ContactStore, Lane, all_of
 from services.scorer.store.touches import TouchStore
 from services.scorer.telling import Telling
 from shared.clock import Clock
@@ -51,12 +51,15 @@ class Sweeper:
                 states = await self._contacts.lock_outdated_in(connection, version, lane, limit=limit)
             if not states:
                 return 0
-            before = counted(states)
+            before = {contact_id: state.counted_in for contact_id, state in states.items()}
             repriced = await reprice(connection, self._touches, active, states)
             decided = [(contact_id, decision) for contact_id, each in repriced.items() for decision in each]
             await self._telling.decided(connection, decided, active.terms, traces={})
-            await self._roster.keep(connection, states, active, before=before)
-            await self._contacts.save(connection, states)
+            marks = Marks(active)
+            for contact_id, state in states.items():
+                marks.add(contact_id, state, was=before[contact_id])
+            await self._roster.keep(connection, marks)
+            await self._contacts.save(connection, all_of(states))
         self._telling.announce(decision for _, decision in decided)
         if lane is not None:
             lane.after = next(reversed(states))
@@ -75,6 +78,6 @@ class Sweeper:
                 for decision in pass_time(contact_id, state, terms, now=now)
             ]
             await self._telling.decided(connection, decided, terms, traces={})
-            await self._contacts.save(connection, states)
+            await self._contacts.save(connection, all_of(states))
         self._telling.announce(decision for _, decision in decided)
         return len(states)

@@ -23,13 +23,9 @@ def path_of(contact_id: UUID, states: Mapping[UUID, ContactState]) -> list[UUID]
     return path
 
 
-def roots(states: Mapping[UUID, ContactState]) -> dict[UUID, UUID]:
+def roots(tombstones: Iterable[UUID], states: Mapping[UUID, ContactState]) -> dict[UUID, UUID]:
     """Return the root of each tombstone."""
-    return {
-        contact_id: path_of(contact_id, states)[-1]
-        for contact_id, state in states.items()
-        if state.merged_into is not None
-    }
+    return {contact_id: path_of(contact_id, states)[-1] for contact_id in tombstones}
 
 
 def owner_of(contact_id: UUID, alias: Alias | None, states: Mapping[UUID, ContactState]) -> UUID:
@@ -50,9 +46,7 @@ def owner_of(contact_id: UUID, alias: Alias | None, states: Mapping[UUID, Contac
 
 
 def owners(touches: Iterable[Touch], states: Mapping[UUID, ContactState]) -> dict[tuple[UUID, UUID], UUID]:
-    """Return whose each touch is, by contact and touch; nothing where nobody was parted: then the roots tell."""
-    if not any(state.parted for state in states.values()):
-        return {}
+    """Return whose each touch is, by contact and touch. Where nobody was parted the roots tell as much."""
     return {
         (touch.contact_id, touch.id): owner_of(touch.contact_id, touch.aliases[0] if touch.aliases else None, states)
         for touch in touches

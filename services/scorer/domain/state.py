@@ -172,6 +172,11 @@ def decode_state(value: bytes) -> ContactState:
     return _decoder.decode(value)
 
 
+def may_have_parted(value: bytes) -> bool:
+    """Tell cheaply of a stored state: False only when nobody was parted from its contact for sure."""
+    return b'"parted":' in value
+
+
 def campaign_of(stamped: Stamped | None) -> Campaign | None:
     """Return the stamped campaign, which is a mapping when it was read from the store."""
     if stamped is None:

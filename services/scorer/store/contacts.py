@@ -1,6 +1,6 @@
 """Contacts: one row each, read and written in batches by the transaction that holds them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -13,13 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.scorer.domain.instants import from_micros
 from services.scorer.domain.state import ContactState, decode_state, encode_state
 from services.scorer.errors import ContactsRaced
+from services.scorer.store.held import Held, HeldRow
 from services.scorer.store.tables import alias, contact
 from shared.events.touch import Alias
 
 _LONGEST_ALIAS = 512  # characters that an index entry surely takes
 
 # Hot statements are written out: they run once a batch, on thousands of rows.
-_LOCK = "SELECT id, state FROM scorer.contact WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+_LOCK = """
+    SELECT id, state, agreement, merged_into FROM scorer.contact WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+"""
 _UPDATE = """
     UPDATE scorer.contact AS old
     SET account_id = new.account_id, state = new.state, cools_at = new.cools_at, agreement = new.agreement,
@@ -50,6 +53,10 @@ _ADD_ALIASES = """
 """
 
 
+# Ids, accounts, states, when time alone changes something, versions that they were last decided under.
+_Columns = tuple[list[UUID], list[UUID | None], list[bytes], list[datetime | None], list[int]]
+
+
 @dataclass(slots=True)
 class Lane:
     """A range of ids that a sweep goes through: those above `after`, up to `until`."""
@@ -64,16 +71,45 @@ def lanes(count: int) -> list[Lane]:
     return [Lane(after, until) for after, until in pairwise(bounds)]
 
 
+class Written:
+    """States as they are to be written, which are not needed any more once they are in here.
+
+    Contacts come in the order of their ids: two transactions that make the same ones never wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self.known: _Columns = ([], [], [], [], [])
+        self.new: _Columns = ([], [], [], [], [])  # of contacts that had no row
+
+    def add(self, contact_id: UUID, state: ContactState, *, is_new: bool = False) -> None:
+        """Add a state."""
+        ids, accounts, states, dues, versions = self.new if is_new else self.known
+        due_at = state.due_at()
+        ids.append(contact_id)
+        accounts.append(state.account_id())
+        states.append(encode_state(state))
+        dues.append(None if due_at is None else from_micros(due_at))
+        versions.append(state.agreement)
+
+
+def all_of(states: Mapping[UUID, ContactState]) -> Written:
+    """Return the states of contacts that have rows, to be written."""
+    written = Written()
+    for contact_id in in_order(states):
+        written.add(contact_id, states[contact_id])
+    return written
+
+
 class ContactStore:
     """The rows of `scorer.contact` and `scorer.alias`."""
 
-    async def lock(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, ContactState]:
-        """Return the states of those that exist, held until the transaction ends.
+    async def lock(self, connection: AsyncConnection, ids: Collection[UUID]) -> Held:
+        """Return those that exist, held until the transaction ends.
 
         Rows are locked in the order of their ids, so two transactions never wait for each other.
         """
-        rows = (await connection.exec_driver_sql(_LOCK, (_sorted(ids),))).all()
-        return {row.id: decode_state(row.state) for row in rows}
+        rows = await connection.exec_driver_sql(_LOCK, (in_order(ids),))
+        return Held(map(HeldRow._make, rows))
 
     async def lock_outdated(self, connection: AsyncConnection, version: int, *, limit: int) -> dict[UUID, ContactState]:
         """Return contacts last decided under another version, leaving out those that somebody else holds."""
@@ -126,16 +162,13 @@ class ContactStore:
         )
         return {row.id: decode_state(row.state) for row in rows}
 
-    async def save(
-        self, connection: AsyncConnection, states: Mapping[UUID, ContactState], *, new: Collection[UUID] = ()
-    ) -> None:
-        """Write the states back; `new` are those that had no row. Raises ContactsRaced."""
-        known = _sorted(states.keys() - set(new))
-        if known:
-            await connection.exec_driver_sql(_UPDATE, _columns(known, states))
-        if new:
-            written = (await connection.exec_driver_sql(_INSERT, _columns(_sorted(new), states))).all()
-            if len(written) < len(new):
+    async def save(self, connection: AsyncConnection, written: Written) -> None:
+        """Write states back. Raises ContactsRaced."""
+        if written.known[0]:
+            await connection.exec_driver_sql(_UPDATE, written.known)
+        if written.new[0]:
+            added = (await connection.exec_driver_sql(_INSERT, written.new)).all()
+            if len(added) < len(written.new[0]):
                 raise ContactsRaced
 
     async def add_aliases(self, connection: AsyncConnection, added: Iterable[tuple[Alias, UUID]]) -> None:
@@ -153,7 +186,7 @@ class ContactStore:
 
     async def create(self, connection: AsyncConnection, ids: Collection[UUID]) -> None:
         """Make contacts that nothing is known of; those that exist or were erased stay what they are."""
-        await connection.exec_driver_sql(_CREATE, (_sorted(ids), encode_state(ContactState())))
+        await connection.exec_driver_sql(_CREATE, (in_order(ids), encode_state(ContactState())))
 
     async def merge(self, connection: AsyncConnection, contact_id: UUID, *, into: UUID | None) -> None:
         """Note in which contact this one lives on, None for in itself."""
@@ -193,17 +226,6 @@ class ContactStore:
         return [(row.id, decode_state(row.state)) for row in await connection.execute(statement)]
 
 
-def _sorted(ids: Iterable[UUID]) -> list[UUID]:
+def in_order(ids: Iterable[UUID]) -> list[UUID]:
     """Return ids in the order that PostgreSQL gives them; comparing the numbers is several times faster."""
     return sorted(ids, key=attrgetter("int"))
-
-
-def _columns(ids: Sequence[UUID], states: Mapping[UUID, ContactState]) -> tuple[list[object], ...]:
-    chosen = [states[contact_id] for contact_id in ids]
-    return (
-        list(ids),
-        [state.account_id() for state in chosen],
-        [encode_state(state) for state in chosen],
-        [None if (at := state.due_at()) is None else from_micros(at) for state in chosen],
-        [state.agreement for state in chosen],
-    )

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, text
 
 from services.scorer.store import tables
+from services.scorer.store.contacts import all_of
 from shared.events.contact import encode_contact
 from shared.events.topics import TopicName
 from shared.events.touch import Touch, encode_touches
@@ -146,7 +147,7 @@ async def test_a_release_that_knows_of_no_replays(rig: Rig) -> None:
     state = await rig.state(ADA)
     state.prepared = None
     async with rig.engine.begin() as connection:
-        await rig.contacts.save(connection, {ADA: state})
+        await rig.contacts.save(connection, all_of({ADA: state}))
 
     await rig.replay()
     await rig.sweep()

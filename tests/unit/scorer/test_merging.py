@@ -32,7 +32,7 @@ def test_a_chain() -> None:
     states = {CAT: ContactState(merged_into=BEN), BEN: ContactState(merged_into=ADA), ADA: ContactState()}
 
     assert path_of(CAT, states) == [CAT, BEN, ADA]
-    assert roots(states) == {CAT: ADA, BEN: ADA}
+    assert roots([CAT, BEN], states) == {CAT: ADA, BEN: ADA}
     assert path_of(CAT, {CAT: states[CAT]}) == [CAT, BEN]
 
 
