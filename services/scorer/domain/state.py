@@ -3,7 +3,7 @@
 Everything in here is the same in whatever order the same touches came, except `arming`, which records decisions, and
 the last bits of the decayed counts.
 
-`gc=False`: what came from JSON holds no cycles, and a sweep reads a million states.
+`gc=False`: what was read holds no cycles, and a sweep reads a million states.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 Told = dict[str, Stamped]  # by trait
 
-_NOTHING = msgspec.Raw(b"{}")
+_NOTHING = b"{}"
 _read_told = msgspec.json.Decoder(Told).decode
 _read_accounts = msgspec.json.Decoder(dict[str, Told]).decode
 _write_told = msgspec.json.Encoder(order="sorted").encode  # the same bytes in whatever order it was told
@@ -74,11 +74,11 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
     touches: int = 0  # that were the contact's own doing
     first_at: int | None = None
     last_at: int | None = None
-    # Unread until somebody asks: most touches neither tell nor ask who the contact is. `told` and `told_of_accounts`
-    # read them, `tell` and `tell_of_accounts` write them.
-    traits: msgspec.Raw = _NOTHING
+    # JSON, unread until somebody asks: most touches neither tell nor ask who the contact is. `told` and
+    # `told_of_accounts` read them, `tell` and `tell_of_accounts` write them.
+    traits: bytes = _NOTHING
     domain: Stamped | None = None  # of the account
-    accounts: msgspec.Raw = _NOTHING
+    accounts: bytes = _NOTHING
     aliases: list[Alias] = []  # sorted
     opted_out: Stamped | None = None
     first_campaign: Stamped | None = None
@@ -117,7 +117,7 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
 
     def tell(self, told: Told) -> None:
         """Let this be what is told of the contact."""
-        self.traits = msgspec.Raw(_write_told(told))
+        self.traits = _write_told(told)
 
     def told_of_accounts(self) -> dict[str, Told]:
         """Return what is told of each account, by its domain; "" where no domain was told."""
@@ -125,7 +125,7 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
 
     def tell_of_accounts(self, told: dict[str, Told]) -> None:
         """Let this be what is told of accounts."""
-        self.accounts = msgspec.Raw(_write_told(told))
+        self.accounts = _write_told(told)
 
     def profile(self) -> dict[str, Any]:
         """Return the contact's traits; `email` also when only an alias tells it."""
@@ -163,18 +163,27 @@ def account_id(domain: str) -> UUID:
     return derived_id("account", domain)
 
 
-encode_state = msgspec.json.Encoder().encode
-_decoder = msgspec.json.Decoder(ContactState)
+encode_state = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+_read_state = msgspec.msgpack.Decoder(ContactState).decode
+_read_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_NAME_OF_PARTED = encode_state("parted")
 
 
 def decode_state(value: bytes) -> ContactState:
     """Read a stored state. Raises msgspec.DecodeError or msgspec.ValidationError."""
-    return _decoder.decode(value)
+    return _state_of_json(value) if value.startswith(b"{") else _read_state(value)
+
+
+def _state_of_json(value: bytes) -> ContactState:
+    """Read a state as it was stored by the releases before states were MessagePack."""
+    fields = _read_fields(value)
+    told = {name: bytes(fields.pop(name)) for name in ("traits", "accounts") if name in fields}
+    return msgspec.structs.replace(msgspec.json.decode(msgspec.json.encode(fields), type=ContactState), **told)
 
 
 def may_have_parted(value: bytes) -> bool:
     """Tell cheaply of a stored state: False only when nobody was parted from its contact for sure."""
-    return b'"parted":' in value
+    return _NAME_OF_PARTED in value or value.startswith(b"{")
 
 
 def campaign_of(stamped: Stamped | None) -> Campaign | None:

@@ -380,4 +380,4 @@ async def rig(database_url: str) -> AsyncIterator[Rig]:
 
 def comparable(state: ContactState) -> Any:
     """Return a state as plain values, to compare."""
-    return msgspec.json.decode(encode_state(state))
+    return msgspec.msgpack.decode(encode_state(state))
