@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.machine import machine
 from benchmarks.processes import Cost, children_running, cost_of
+from services.scorer.domain.accepting import Published
 from services.scorer.domain.state import ContactState, account_id, encode_state
 from services.scorer.shadowing import Shadowing
 from services.scorer.simulation_asking import Asking
@@ -33,7 +34,7 @@ from services.scorer.store.agreements import AgreementStore
 from services.scorer.store.shadows import ShadowStore
 from services.scorer.store.simulated_leads import SimulatedLeadStore
 from services.scorer.store.simulations import Simulation, SimulationStatus, SimulationStore
-from services.scorer.store.touch_copy import Row, copy_touches
+from services.scorer.store.touch_copy import Kept, copy_touches
 from shared.agreement.hashing import content_hash
 from shared.agreement.model import Agreement
 from shared.agreement.parse import parse_agreement
@@ -118,7 +119,7 @@ def company_of(number: int) -> str:
     return f"firm{number // COLLEAGUES}.example"
 
 
-def rows(ids: Sequence[UUID], touches: int) -> Iterator[Row]:
+def rows(ids: Sequence[UUID], touches: int) -> Iterator[Kept]:
     """Yield touches in the order in which they came: a tenth of the contacts did half of it."""
     rng = random.Random(4)
     start = datetime.now(UTC) - timedelta(days=DAYS)
@@ -153,7 +154,7 @@ def rows(ids: Sequence[UUID], touches: int) -> Iterator[Row]:
                 **fields,
             }
         )
-        yield (person.int, touch.id.int), touch, msgspec.Raw(encode_touch(touch))
+        yield person, Published.of(touch, msgspec.Raw(encode_touch(touch)))
 
 
 async def ask(engine: AsyncEngine) -> Simulation:

@@ -1,6 +1,7 @@
 """What has arrived: the records of a fetch, read and sorted by what they tell."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -19,21 +20,29 @@ from shared.postgres.outbox import TRACE_HEADER
 class Arrived:
     """What the records of one call hold."""
 
-    published: list[Published] = field(default_factory=list)
+    touches: dict[UUID, list[Published]] = field(default_factory=lambda: defaultdict(list))  # by contact, as they came
     feedback: list[Feedback] = field(default_factory=list)
     merges: list[ContactsMerged | ContactsUnmerged] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     traces: list[tuple[str, list[Published]]] = field(default_factory=list)
 
+    def add(self, published: Iterable[Published]) -> None:
+        """Add touches."""
+        touches = self.touches
+        for each in published:
+            touches[each.touch.contact_id].append(each)
+
     def contacts(self) -> set[UUID]:
         """Return the contacts that it is about."""
-        ids = {touch.contact_id for touch, _ in self.published}
-        ids.update(feedback.contact_id for feedback in self.feedback)
-        return ids | self.to_merge()
+        return {*self.touches, *(feedback.contact_id for feedback in self.feedback)} | self.to_merge()
 
     def size(self) -> int:
         """Return how many messages there are."""
-        return len(self.published) + len(self.feedback) + len(self.merges)
+        return self.published() + len(self.feedback) + len(self.merges)
+
+    def published(self) -> int:
+        """Return how many touches there are."""
+        return sum(map(len, self.touches.values()))
 
     def without(self, contacts: Collection[UUID]) -> "Arrived":
         """Return it without touches and feedback of these contacts."""
@@ -41,7 +50,7 @@ class Arrived:
             return self
         return replace(
             self,
-            published=[each for each in self.published if each.touch.contact_id not in contacts],
+            touches={contact_id: each for contact_id, each in self.touches.items() if contact_id not in contacts},
             feedback=[feedback for feedback in self.feedback if feedback.contact_id not in contacts],
         )
 
@@ -83,7 +92,7 @@ def read_batches(batches: Sequence[Batch], *, now: datetime) -> Arrived:
                             assert_never(message)
                 case _:
                     published, unusable = accept_touches(record.value)
-                    arrived.published += published
+                    arrived.add(published)
                     trace = record.header(TRACE_HEADER)
                     if trace:
                         arrived.traces.append((trace.decode("ascii", "replace"), published))

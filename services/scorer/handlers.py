@@ -1,6 +1,7 @@
 """Handlers: load, decide, save. Each call is one transaction; what it decides leaves through its outbox."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
@@ -26,8 +27,7 @@ from services.scorer.store.contacts import ContactStore
 from services.scorer.store.erasures import ErasureStore
 from services.scorer.store.handoffs import HandoffStore
 from services.scorer.store.held import Held
-from services.scorer.store.touch_copy import TouchKey
-from services.scorer.store.touches import Kept, TouchStore
+from services.scorer.store.touches import TouchStore
 from services.scorer.taking import take_in_turns
 from services.scorer.telling import Telling
 from shared.clock import Clock
@@ -59,9 +59,16 @@ def _part(arrived: Arrived, parted: Mapping[tuple[UUID, UUID], UUID], held: Held
     if elsewhere := set(parted.values()) - ids:
         raise ContactsElsewhere(elsewhere)
     erased = {key for key, owner in parted.items() if owner not in held and owner != key[0]}
-    kept = [each for each in arrived.published if (each.touch.contact_id, each.touch.id) not in erased]
-    part_strangers((touch for touch, _ in kept), held)
-    return replace(arrived, published=kept)
+    touches = {
+        contact_id: [each for each in published if (contact_id, each.touch.id) not in erased]
+        for contact_id, published in arrived.touches.items()
+    }
+    part_strangers(_touches(touches), held)
+    return replace(arrived, touches=touches)
+
+
+def _touches(published: Mapping[UUID, Sequence[Published]]) -> Iterator[Touch]:
+    return (each.touch for those in published.values() for each in those)
 
 
 class Scorer:
@@ -121,7 +128,8 @@ class Scorer:
 
     async def take(self, touch: Touch) -> None:
         """Take one touch that came by no record."""
-        arrived = Arrived(published=[Published(touch, msgspec.Raw(encode_touch(touch)))])
+        arrived = Arrived()
+        arrived.add([Published.of(touch, msgspec.Raw(encode_touch(touch)))])
 
         async def score(also: Collection[UUID]) -> _Outcome:
             async with self._engine.begin() as connection:
@@ -175,10 +183,10 @@ class Scorer:
                     assert_never(message)
 
         moved = roots(held.tombstones(), held)
-        parted = owners((touch for touch, _ in arrived.published), held) if held.is_anybody_parted() else {}
+        parted = owners(_touches(arrived.touches), held) if held.is_anybody_parted() else {}
         if parted:
             arrived = _part(arrived, parted, held, ids=ids)
-        fresh = await self._add_touches(connection, arrived.published, moved, parted)
+        fresh = await self._add_touches(connection, arrived.touches, moved, parted)
         said = [(moved.get(feedback.contact_id, feedback.contact_id), feedback) for feedback in arrived.feedback]
         said = [(contact_id, feedback) for contact_id, feedback in said if contact_id in held]
         answered = {contact_id for contact_id, _ in said}
@@ -195,7 +203,7 @@ class Scorer:
         taken = take_in_turns(held, fresh, others=others, told=arrived.told(), verdicts=verdicts, active=active)
         decided += taken.decided
         counted = sum(map(len, fresh.values()))
-        traces = {touch.id: trace for trace, each in arrived.traces for touch, _ in each} if decided else {}
+        traces = {touch.id: trace for trace, each in arrived.traces for touch, *_ in each} if decided else {}
         await self._telling.decided(connection, decided, terms, traces=traces)
         await self._telling.rejected(connection, arrived.rejected)
         await self._roster.keep(connection, taken.marks)
@@ -205,7 +213,7 @@ class Scorer:
             decided,
             counted=counted,
             suspect=taken.suspect,
-            repeated=len(arrived.published) - counted,
+            repeated=arrived.published() - counted,
             erased=came - arrived.size(),
         )
 
@@ -229,41 +237,56 @@ class Scorer:
         self,
         connection: AsyncConnection,
         held: Held,
-        fresh: Mapping[UUID, Sequence[Touch]],
+        fresh: Mapping[UUID, Sequence[Published]],
         verdicts: Verdicts,
         terms: Terms | None,
     ) -> None:
         """Count those contacts anew that counted a click which turned out suspect; the new touches come after."""
         histories = await self._touches.of_contacts(connection, verdicts.miscounted)
         for contact_id, history in histories.items():
-            uncounted = {touch.id for touch in fresh[contact_id]}
+            uncounted = {each.touch.id for each in fresh[contact_id]}
             counted = [judged for judged in history if judged.touch.id not in uncounted]
             held[contact_id] = recount(held[contact_id], counted, terms)
 
     async def _add_touches(
         self,
         connection: AsyncConnection,
-        published: Sequence[Published],
+        touches: Mapping[UUID, Sequence[Published]],
         moved: Mapping[UUID, UUID],
         parted: Mapping[tuple[UUID, UUID], UUID],
-    ) -> dict[UUID, list[Touch]]:
+    ) -> Mapping[UUID, Sequence[Published]]:
         """Keep the touches, and return those that were not there, in their order, by the contact that they belong to.
 
         `moved` tells where contacts live on, `parted` whose single touches are, should anybody have been parted.
         """
-        unique: dict[TouchKey, Kept] = {}
-        for touch, payload in published:
-            owner = touch.contact_id
-            if moved:
-                owner = moved.get(owner, owner)
-            if parted:
-                owner = parted.get((touch.contact_id, touch.id), owner)
-            key = (owner.int, touch.id.int)
-            if key not in unique:
-                unique[key] = (owner, touch, payload)
-        repeated = await self._touches.add(connection, unique) if unique else set()
-        fresh: dict[UUID, list[Touch]] = {}
-        for key, (owner, touch, _) in unique.items():
-            if not repeated or key not in repeated:
-                fresh.setdefault(owner, []).append(touch)
-        return fresh
+        owned = _by_owner(touches, moved, parted) if moved or parted else touches
+        fresh = {owner: _each_once(published) for owner, published in owned.items()}
+        repeated = await self._touches.add(connection, fresh) if fresh else set()
+        if not repeated:
+            return fresh
+        new = {
+            owner: [each for each in published if (owner.int, each.touch.id.int) not in repeated]
+            for owner, published in fresh.items()
+        }
+        return {owner: published for owner, published in new.items() if published}
+
+
+def _by_owner(
+    touches: Mapping[UUID, Sequence[Published]], moved: Mapping[UUID, UUID], parted: Mapping[tuple[UUID, UUID], UUID]
+) -> dict[UUID, list[Published]]:
+    owned: defaultdict[UUID, list[Published]] = defaultdict(list)
+    for contact_id, published in touches.items():
+        for each in published:
+            owned[parted.get((contact_id, each.touch.id)) or moved.get(contact_id, contact_id)].append(each)
+    for published in owned.values():
+        published.sort(key=lambda each: each.received_at)  # of several contacts
+    return owned
+
+
+def _each_once(published: Sequence[Published]) -> Sequence[Published]:
+    if len(published) == 1:
+        return published
+    first: dict[int, Published] = {}
+    for each in published:
+        first.setdefault(each.touch.id.int, each)
+    return list(first.values())

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.scorer.domain.accepting import Published
 from services.scorer.domain.suspicion import MAIL_NAMES, Limits, mail_of, suspicions, weightier
 from services.scorer.domain.verdict import Judged
 from services.scorer.store.touches import TouchStore
-from shared.events.touch import Touch
 
 
 @dataclass(slots=True)
@@ -28,20 +28,20 @@ class Judging:
         self._touches = touches
         self._limits = limits
 
-    async def judge(self, connection: AsyncConnection, fresh: Mapping[UUID, Sequence[Touch]]) -> Verdicts:
+    async def judge(self, connection: AsyncConnection, fresh: Mapping[UUID, Sequence[Published]]) -> Verdicts:
         """Judge touches that were just added, by contact, and again those beside them."""
         instants: dict[UUID, list[datetime]] = {}
-        for contact_id, touches in fresh.items():
-            for touch in touches:
-                if touch.name in MAIL_NAMES and mail_of(touch) is not None:
-                    instants.setdefault(contact_id, []).append(touch.occurred_at)
+        for contact_id, published in fresh.items():
+            for each in published:
+                if each.touch.name in MAIL_NAMES and mail_of(each.touch) is not None:
+                    instants.setdefault(contact_id, []).append(each.touch.occurred_at)
         verdicts = Verdicts()
         if not instants:
             return verdicts
         changed: dict[tuple[UUID, UUID], str] = {}
         beside = await self._touches.near(connection, instants, reach=self._limits.reach)
         for contact_id, kept in beside.items():
-            new = {touch.id for touch in fresh[contact_id]}
+            new = {each.touch.id for each in fresh[contact_id]}
             found = _suspicions(kept, self._limits)
             verdicts.found[contact_id] = found
             for judged in kept:

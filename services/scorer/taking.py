@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from services.scorer.domain.accepting import Published
 from services.scorer.domain.counting import start_counting
 from services.scorer.domain.deciding import Decision, take_touch
 from services.scorer.domain.state import ContactState
@@ -14,7 +15,7 @@ from services.scorer.roster import Marks
 from services.scorer.store.agreements import Active
 from services.scorer.store.contacts import Written, in_order
 from services.scorer.store.held import Held
-from shared.events.touch import Alias, Touch
+from shared.events.touch import Alias
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Taken:
 
 def take_in_turns(
     held: Held,
-    fresh: Mapping[UUID, Sequence[Touch]],
+    fresh: Mapping[UUID, Sequence[Published]],
     *,
     others: Collection[UUID],
     told: Iterable[tuple[UUID, datetime]],
@@ -47,14 +48,14 @@ def take_in_turns(
     for contact_id, at in told:
         instants.setdefault(contact_id, []).append(at)
     for contact_id in in_order(fresh.keys() | others if others else fresh):
-        touches = fresh.get(contact_id, ())
+        published = fresh.get(contact_id, ())
         state = held.give(contact_id)
         is_new = state is None
         if state is None:
             state = _started(terms)
-        _take(contact_id, state, touches, terms, verdicts, taken)
+        _take(contact_id, state, published, terms, verdicts, taken)
         if taken.marks.needed:
-            newest = max([*instants.get(contact_id, ()), *(touch.received_at for touch in touches)], default=None)
+            newest = max([*instants.get(contact_id, ()), *(each.touch.received_at for each in published)], default=None)
             taken.marks.add(contact_id, state, was=held.before.get(contact_id), at=newest)
         taken.written.add(contact_id, state, is_new=is_new)
     return taken
@@ -71,17 +72,20 @@ def _started(terms: Terms | None) -> ContactState:
 def _take(
     contact_id: UUID,
     state: ContactState,
-    touches: Sequence[Touch],
+    published: Sequence[Published],
     terms: Terms | None,
     verdicts: Verdicts,
     taken: Taken,
 ) -> None:
     found = verdicts.found.get(contact_id) if verdicts.found else None
-    for touch in touches:
+    for touch, _, occurred_at, received_at in published:
         reason = found.get(touch.id, "") if found else ""
         if touch.suspect or reason:
             taken.suspect += 1
         if touch.aliases:
             taken.named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
-        for decision in take_touch(contact_id, state, touch, terms, found=reason):
+        decisions = take_touch(
+            contact_id, state, touch, terms, found=reason, occurred_at=occurred_at, received_at=received_at
+        )
+        for decision in decisions:
             taken.decided.append((touch.id, decision))

@@ -1,10 +1,11 @@
 """Accepting records: touches and feedback out of bytes, and what cannot be used with the reason."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
+from services.scorer.domain.instants import Micros, to_micros
 from shared.events.contact import ContactErased, ContactMessage, decode_contact
 from shared.events.feedback import Feedback, decode_feedback
 from shared.events.touch import Touch, decode_touch
@@ -13,10 +14,17 @@ _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Published(NamedTuple):
-    """A touch, and the bytes in which it came: these are kept, for writing it anew costs half of what reading does."""
+    """A touch as it came, with what takes long to make of it again."""
 
     touch: Touch
-    payload: msgspec.Raw
+    payload: msgspec.Raw  # the bytes in which it came, which are kept: writing it anew costs half of what reading does
+    occurred_at: Micros
+    received_at: Micros
+
+    @classmethod
+    def of(cls, touch: Touch, payload: msgspec.Raw) -> Self:
+        """Return the touch that came in these bytes. Raises TypeError if its times lack their time zone."""
+        return cls(touch, payload, to_micros(touch.occurred_at), to_micros(touch.received_at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +51,9 @@ def accept_touches(value: bytes) -> tuple[list[Published], list[Unusable]]:
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             unusable.append(Unusable(reason="malformed_touch", message=str(error), original=bytes(item), item=index))
             continue
-        if _has_time_zones(touch):
-            published.append(Published(touch, item))
-        else:
+        try:
+            published.append(Published.of(touch, item))
+        except TypeError:
             message = "`occurred_at` and `received_at` need a time zone: append Z."
             unusable.append(Unusable(reason="malformed_touch", message=message, original=bytes(item), item=index))
     return published, unusable
@@ -75,7 +83,3 @@ def accept_contact(value: bytes) -> ContactMessage | Unusable:
             reason="malformed_contact", message="`survivor` and `other` have to be two contacts.", original=value
         )
     return message
-
-
-def _has_time_zones(touch: Touch) -> bool:
-    return touch.occurred_at.tzinfo is not None and touch.received_at.tzinfo is not None

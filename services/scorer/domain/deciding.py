@@ -22,7 +22,7 @@ from services.scorer.domain.counting import (
 )
 from services.scorer.domain.falling import arms_below, foresee_fall
 from services.scorer.domain.fit import fit
-from services.scorer.domain.instants import from_micros, to_micros
+from services.scorer.domain.instants import Micros, from_micros, to_micros
 from services.scorer.domain.nurturing import nurture, recycled, start_nurturing
 from services.scorer.domain.readiness import Assessment, assess, may_be_ready
 from services.scorer.domain.state import ContactState, campaign_of
@@ -55,15 +55,22 @@ Decision = Handoff | ContactOptedOut | ContactNurture
 
 
 def take_touch(
-    contact_id: UUID, state: ContactState, touch: Touch, terms: Terms | None, *, found: str = ""
+    contact_id: UUID,
+    state: ContactState,
+    touch: Touch,
+    terms: Terms | None,
+    *,
+    found: str = "",
+    occurred_at: Micros | None = None,
+    received_at: Micros | None = None,
 ) -> list[Decision]:
     """Take the touch into the state and decide as of its `received_at`. Without an agreement nothing is counted.
 
-    `found` is why the touches beside it make it suspect, "" when they do not.
+    `found` is why the touches beside it make it suspect, "" when they do not. Its instants are reckoned unless given.
     """
     decisions: list[Decision] = []
-    at = to_micros(touch.received_at)
-    occurred_at = happened_at(touch)
+    at = to_micros(touch.received_at) if received_at is None else received_at
+    occurred_at = happened_at(touch) if occurred_at is None else min(occurred_at, at)
     is_suspect = bool(touch.suspect or found)
     if terms is not None:
         state.arming = state.arming.at(at)  # falling comes before the touch that may raise it again

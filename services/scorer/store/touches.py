@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from asyncpg import UniqueViolationError
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.scorer.domain.accepting import Published
 from services.scorer.domain.verdict import Judged
 from services.scorer.errors import ContactsRaced
+from services.scorer.store.contacts import in_order
 from services.scorer.store.tables import touch
-from services.scorer.store.touch_copy import TouchKey, copy_touches
-from shared.events.touch import Touch, decode_touch
+from services.scorer.store.touch_copy import copy_touches
+from shared.events.touch import decode_touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
 _AT_ONCE = 500  # touches in memory, and between two turns of the event loop
@@ -82,34 +83,33 @@ _UNTIL = """
 
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
-# In whose history it belongs, whichever contact it was for when it was understood; the touch; the bytes it came in.
-Kept = tuple[UUID, Touch, msgspec.Raw]
+# The numbers of a contact and a touch of its history: hashed several times as fast as their UUIDs.
+TouchKey = tuple[int, int]
 
 
 class TouchStore:
     """The rows of `scorer.touch`."""
 
-    async def add(self, connection: AsyncConnection, touches: Mapping[TouchKey, Kept]) -> set[TouchKey]:
-        """Keep the touches, and return the keys of those that were there.
+    async def add(self, connection: AsyncConnection, touches: Mapping[UUID, Sequence[Published]]) -> set[TouchKey]:
+        """Keep the touches, each given once, by the contact in whose history they belong.
 
-        The caller holds the contacts that exist. Raises ContactsRaced when somebody else has just added one for a
-        contact that did not.
+        Return the keys of those that were there. The caller holds the contacts that exist. Raises ContactsRaced when
+        somebody else has just added one for a contact that did not.
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
-        ordered = sorted(touches)
-        contacts = [touches[key][0] for key in ordered]
-        ids = [touches[key][1].id for key in ordered]
+        ordered = [(owner, each) for owner in in_order(touches) for each in _in_order(touches[owner])]
+        contacts = [owner for owner, _ in ordered]
+        ids = [each.touch.id for _, each in ordered]
         if len(ordered) < _COPY_FROM:
-            kept = [touches[key] for key in ordered]
-            occurred = [touch.occurred_at for _, touch, _ in kept]
-            received = [touch.received_at for _, touch, _ in kept]
-            payloads = [payload for _, _, payload in kept]
+            occurred = [each.touch.occurred_at for _, each in ordered]
+            received = [each.touch.received_at for _, each in ordered]
+            payloads = [each.payload for _, each in ordered]
             return _keys(await connection.exec_driver_sql(_ADD, (contacts, ids, occurred, received, payloads)))
         repeated = _keys(await connection.exec_driver_sql(_REPEATED, (contacts, ids)))
         if repeated:
-            ordered = [key for key in ordered if key not in repeated]
+            ordered = [(owner, each) for owner, each in ordered if (owner.int, each.touch.id.int) not in repeated]
         try:
-            await copy_touches(connection, ((key, *touches[key][1:]) for key in ordered))
+            await copy_touches(connection, ordered)
         except UniqueViolationError as error:
             raise ContactsRaced from error
         return repeated
@@ -222,6 +222,10 @@ class TouchStore:
         if before is not None:
             statement = statement.where(tuple_(touch.c.occurred_at, touch.c.id) < before)
         return [_judged(row) for row in await connection.execute(statement)]
+
+
+def _in_order(published: Sequence[Published]) -> Sequence[Published]:
+    return published if len(published) == 1 else sorted(published, key=lambda each: each.touch.id.int)
 
 
 def _keys(rows: Iterable[Any]) -> set[TouchKey]:

@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from uuid import UUID
 
 import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.scorer.domain.accepting import Published
 from services.scorer.errors import ContactsRaced
-from services.scorer.store.touch_copy import TouchKey
-from services.scorer.store.touches import Kept, TouchStore
+from services.scorer.store.touches import TouchKey, TouchStore
 from shared.events.touch import Touch, TouchType, encode_touch
 from shared.ids import contact_id, touch_id
 from shared.postgres.engine import open_engine
@@ -30,8 +31,8 @@ _WAITING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_da
 MARCH = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
 
 
-def _touches(count: int) -> dict[TouchKey, Kept]:
-    made = {}
+def _touches(count: int) -> dict[UUID, list[Published]]:
+    made: dict[UUID, list[Published]] = {}
     for number in range(count):
         touch = Touch(
             id=touch_id("website", str(number)),
@@ -43,8 +44,12 @@ def _touches(count: int) -> dict[TouchKey, Kept]:
             occurred_at=MARCH - timedelta(days=number * 40),
             received_at=MARCH,
         )
-        made[touch.contact_id.int, touch.id.int] = (touch.contact_id, touch, msgspec.Raw(encode_touch(touch)))
+        made.setdefault(touch.contact_id, []).append(Published.of(touch, msgspec.Raw(encode_touch(touch))))
     return made
+
+
+def _keys(given: dict[UUID, list[Published]]) -> set[TouchKey]:
+    return {(contact.int, each.touch.id.int) for contact, those in given.items() for each in those}
 
 
 @pytest.mark.parametrize("count", [1, 499, 500, 2_000])
@@ -55,10 +60,10 @@ async def test_a_batch_of_any_size_is_kept_whole(engine: AsyncEngine, count: int
     async with engine.begin() as connection:
         assert await store.add(connection, given) == set()
     async with engine.connect() as connection:
-        kept = await store.of_contacts(connection, {contact for contact, _, _ in given.values()})
+        kept = await store.of_contacts(connection, given)
 
-    found = {(contact.int, judged.touch.id.int): judged.touch for contact, those in kept.items() for judged in those}
-    assert found == {key: touch for key, (_, touch, _) in given.items()}
+    found = {(contact, judged.touch.id): judged.touch for contact, those in kept.items() for judged in those}
+    assert found == {(contact, each.touch.id): each.touch for contact, those in given.items() for each in those}
 
 
 @pytest.mark.parametrize(("first", "second"), list(product([10, 1_000], repeat=2)))
@@ -70,7 +75,7 @@ async def test_a_touch_comes_again_in_another_batch(engine: AsyncEngine, first: 
     async with engine.begin() as connection:
         repeated = await store.add(connection, _touches(second))
 
-    assert repeated == _touches(min(first, second)).keys()
+    assert repeated == _keys(_touches(min(first, second)))
 
 
 async def test_a_large_batch_is_rolled_back(engine: AsyncEngine) -> None:
@@ -87,7 +92,8 @@ async def test_a_large_batch_is_rolled_back(engine: AsyncEngine) -> None:
 async def test_another_adds_one_of_them_at_the_same_time(engine: AsyncEngine) -> None:
     """A large batch waits for whoever adds one of its touches; is that kept, the batch is to be tried again whole."""
     store, given = TouchStore(), _touches(600)
-    one = dict([list(given.items())[300]])
+    contact, those = list(given.items())[3]
+    one = {contact: [those[40]]}
 
     async def add_all() -> set[TouchKey]:
         async with engine.begin() as connection:
@@ -104,4 +110,4 @@ async def test_another_adds_one_of_them_at_the_same_time(engine: AsyncEngine) ->
     with pytest.raises(ContactsRaced):
         await adding
 
-    assert await add_all() == one.keys()
+    assert await add_all() == _keys(one)

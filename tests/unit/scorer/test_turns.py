@@ -3,8 +3,10 @@
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
+from services.scorer.domain.accepting import Published
 from services.scorer.domain.decay import DecayedCount
 from services.scorer.domain.state import ContactState, RuleCount, decode_state, encode_state, may_have_parted
 from services.scorer.domain.terms import Terms
@@ -12,7 +14,7 @@ from services.scorer.judging import Verdicts
 from services.scorer.store.agreements import Active
 from services.scorer.store.held import Held, HeldRow
 from services.scorer.taking import take_in_turns
-from shared.events.touch import Alias
+from shared.events.touch import Alias, Touch, encode_touch
 from tests.support.accounts_text import ACCOUNTS_TEXT
 from tests.support.touches import (
     ADA,
@@ -37,6 +39,11 @@ def a_row(contact_id: UUID, state: ContactState | None = None) -> HeldRow:
     """Return a contact's row."""
     state = state or ContactState(agreement=1)
     return HeldRow(contact_id, encode_state(state), state.agreement, state.merged_into)
+
+
+def published(*touches: Touch) -> list[Published]:
+    """Return touches as they came."""
+    return [Published.of(touch, msgspec.Raw(encode_touch(touch))) for touch in touches]
 
 
 def test_a_contact_that_nobody_asks_for() -> None:
@@ -112,8 +119,8 @@ def test_one_turn_after_the_other() -> None:
     known = state_after(a_touch(0, contact=second), terms=TERMS)
     held = Held([a_row(second, known), a_row(third), a_row(unchanged)])
     fresh = {
-        second: [a_touch(1, contact=second), a_touch(2, contact=second)],
-        first: [a_demo_request(3, contact=first)],
+        second: published(a_touch(1, contact=second), a_touch(2, contact=second)),
+        first: published(a_demo_request(3, contact=first)),
     }
 
     taken = take_in_turns(held, fresh, others={third}, told=(), verdicts=Verdicts(), active=ACTIVE)
@@ -132,7 +139,7 @@ def test_decisions_and_names() -> None:
     held = Held([a_row(ADA, state_after(a_profile(1, aliases=(known,)), terms=TERMS))])
 
     taken = take_in_turns(
-        held, {ADA: [demo]}, others=(), told=(), verdicts=Verdicts({ADA: {demo.id: "burst"}}), active=ACTIVE
+        held, {ADA: published(demo)}, others=(), told=(), verdicts=Verdicts({ADA: {demo.id: "burst"}}), active=ACTIVE
     )
 
     assert taken.named == [(email, ADA)]
@@ -140,7 +147,7 @@ def test_decisions_and_names() -> None:
     assert taken.decided == []
 
     held = Held([a_row(ADA, state_after(a_profile(1), terms=TERMS))])
-    taken = take_in_turns(held, {ADA: [demo]}, others=(), told=(), verdicts=Verdicts(), active=ACTIVE)
+    taken = take_in_turns(held, {ADA: published(demo)}, others=(), told=(), verdicts=Verdicts(), active=ACTIVE)
 
     assert [touch_id for touch_id, _ in taken.decided] == [demo.id]
 
@@ -156,7 +163,7 @@ def test_who_begins_and_ends_to_count_for_an_account() -> None:
 
     taken = take_in_turns(
         Held([a_row(ADA, moved)]),
-        {ADA: [a_touch(3)]},
+        {ADA: published(a_touch(3))},
         others=(),
         told=[(ADA, later)],
         verdicts=Verdicts(),
@@ -171,7 +178,7 @@ def test_who_begins_and_ends_to_count_for_an_account() -> None:
 def test_without_an_agreement() -> None:
     """What contacts do is kept; nothing is counted nor decided."""
     taken = take_in_turns(
-        Held(), {ADA: [a_demo_request(1)]}, others=(), told=[(ADA, NOON)], verdicts=Verdicts(), active=None
+        Held(), {ADA: published(a_demo_request(1))}, others=(), told=[(ADA, NOON)], verdicts=Verdicts(), active=None
     )
 
     assert not taken.marks.needed
