@@ -8,6 +8,7 @@ from uuid import UUID
 from services.scorer.domain.accepting import Published
 from services.scorer.domain.counting import start_counting
 from services.scorer.domain.deciding import Decision, take_touch
+from services.scorer.domain.falling import waits
 from services.scorer.domain.state import ContactState
 from services.scorer.domain.terms import Terms
 from services.scorer.judging import Verdicts
@@ -78,14 +79,22 @@ def _take(
     taken: Taken,
 ) -> None:
     found = verdicts.found.get(contact_id) if verdicts.found else None
-    for touch, _, occurred_at, received_at in published:
+    untils = waits([each.received_at for each in published])
+    for (touch, _, occurred_at, received_at), until in zip(published, untils, strict=True):
         reason = found.get(touch.id, "") if found else ""
         if touch.suspect or reason:
             taken.suspect += 1
         if touch.aliases:
             taken.named += [(alias, contact_id) for alias in touch.aliases if alias not in state.aliases]
         decisions = take_touch(
-            contact_id, state, touch, terms, found=reason, occurred_at=occurred_at, received_at=received_at
+            contact_id,
+            state,
+            touch,
+            terms,
+            found=reason,
+            occurred_at=occurred_at,
+            received_at=received_at,
+            until=until,
         )
         for decision in decisions:
             taken.decided.append((touch.id, decision))

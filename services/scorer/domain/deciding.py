@@ -20,7 +20,7 @@ from services.scorer.domain.counting import (
     start_counting,
     take_prepared,
 )
-from services.scorer.domain.falling import arms_below, foresee_fall
+from services.scorer.domain.falling import arms_below, foresee_fall, lasts_until
 from services.scorer.domain.fit import fit
 from services.scorer.domain.instants import Micros, from_micros, to_micros
 from services.scorer.domain.nurturing import nurture, recycled, start_nurturing
@@ -63,10 +63,12 @@ def take_touch(
     found: str = "",
     occurred_at: Micros | None = None,
     received_at: Micros | None = None,
+    until: Micros | None = None,
 ) -> list[Decision]:
     """Take the touch into the state and decide as of its `received_at`. Without an agreement nothing is counted.
 
     `found` is why the touches beside it make it suspect, "" when they do not. Its instants are reckoned unless given.
+    `until` is an instant until which looking ahead to the fall may wait, of `waits`.
     """
     decisions: list[Decision] = []
     at = to_micros(touch.received_at) if received_at is None else received_at
@@ -105,7 +107,8 @@ def take_touch(
         )
     else:
         decisions += _decide_threshold(contact_id, state, terms, at=at, cause=touch.id, touch_id=touch.id)
-    foresee_fall(state, terms, at)
+    if until is None or not lasts_until(state, terms, met, until):
+        foresee_fall(state, terms, at)
     if terms.nurture_every is not None:
         decisions += nurture(contact_id, state, terms, at=at)
     return decisions

@@ -46,6 +46,7 @@ class Terms:
         }
         self.accounts = AccountTerms(agreement.accounts) if agreement.accounts else None
         self.nurture_every = micros_of(agreement.nurture.every) if agreement.nurture else None
+        self.lowering = frozenset(index for index, rule in enumerate(agreement.rules) if rule.points < 0)
         self.hand_raises = frozenset(index for index, rule in enumerate(agreement.rules) if rule.hand_raise)
 
 
