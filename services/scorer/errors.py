@@ -31,6 +31,10 @@ class ContactsRaced(ScorerError):
     """Raised inside the transaction, which has to be rolled back and run again."""
 
 
+class TouchesRepeated(ScorerError):
+    """Raised inside the transaction, which has to be rolled back and run again: repeats are looked for then."""
+
+
 class ContactsElsewhere(ScorerError):
     """Raised inside the transaction, which has to be rolled back and run again with these contacts held too."""
 

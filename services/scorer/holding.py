@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.scorer.errors import ContactsElsewhere, ContactsMissing, ContactsRaced
+from services.scorer.errors import ContactsElsewhere, ContactsMissing, ContactsRaced, TouchesRepeated
 from services.scorer.store.contacts import ContactStore
 from services.scorer.store.held import Held
 
@@ -42,7 +42,7 @@ class Holding:
                 # On its own: it may wait here for whoever creates them too, and must hold nothing meanwhile.
                 async with self._engine.begin() as connection:
                     await self._contacts.create(connection, missing.ids)
-            except ContactsRaced:
+            except (ContactsRaced, TouchesRepeated):
                 raced += 1
                 if raced == _ATTEMPTS:
                     raise

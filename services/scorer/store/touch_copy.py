@@ -28,6 +28,8 @@ async def copy_touches(connection: AsyncConnection, rows: Iterable[Kept]) -> Non
     """Add the rows to `scorer.touch`. Raises asyncpg.UniqueViolationError if any is there; the transaction is void."""
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver is not None, "a connection in a transaction has its driver's"
+    if not driver.is_in_transaction():
+        await connection.exec_driver_sql("SELECT")  # the first statement begins it, and SQLAlchemy sees none in COPY
     await driver.copy_to_table("touch", source=_chunks(rows), format="binary", schema_name="scorer", columns=_COLUMNS)
 
 

@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scorer.domain.accepting import Published
 from services.scorer.domain.verdict import Judged
-from services.scorer.errors import ContactsRaced
+from services.scorer.errors import TouchesRepeated
 from services.scorer.store.contacts import in_order
 from services.scorer.store.tables import touch
 from services.scorer.store.touch_copy import copy_touches
 from shared.events.touch import decode_touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
+_WARY_FOR = 10  # large batches without a repeat, after one that had some
 _AT_ONCE = 500  # touches in memory, and between two turns of the event loop
 
 # A look into the index for each, whatever the planner thinks of the number: a join might read all touches.
@@ -90,28 +91,37 @@ TouchKey = tuple[int, int]
 class TouchStore:
     """The rows of `scorer.touch`."""
 
+    def __init__(self) -> None:
+        # Repeats are rare, and come together: looking for them before each large batch is a sixth of its cost. So it is
+        # done only when some have come lately, by as many more large batches.
+        self._wary = 0
+
     async def add(self, connection: AsyncConnection, touches: Mapping[UUID, Sequence[Published]]) -> set[TouchKey]:
         """Keep the touches, each given once, by the contact in whose history they belong.
 
-        Return the keys of those that were there. The caller holds the contacts that exist. Raises ContactsRaced when
-        somebody else has just added one for a contact that did not.
+        Return the keys of those that were there. The caller holds the contacts that exist. Raises TouchesRepeated when
+        some of a large batch were there and nobody looked; whoever tries again will.
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
         ordered = [(owner, each) for owner in in_order(touches) for each in _in_order(touches[owner])]
-        contacts = [owner for owner, _ in ordered]
-        ids = [each.touch.id for _, each in ordered]
         if len(ordered) < _COPY_FROM:
+            contacts, ids = [owner for owner, _ in ordered], [each.touch.id for _, each in ordered]
             occurred = [each.touch.occurred_at for _, each in ordered]
             received = [each.touch.received_at for _, each in ordered]
             payloads = [each.payload for _, each in ordered]
             return _keys(await connection.exec_driver_sql(_ADD, (contacts, ids, occurred, received, payloads)))
-        repeated = _keys(await connection.exec_driver_sql(_REPEATED, (contacts, ids)))
+        repeated: set[TouchKey] = set()
+        if self._wary:
+            contacts, ids = [owner for owner, _ in ordered], [each.touch.id for _, each in ordered]
+            repeated = _keys(await connection.exec_driver_sql(_REPEATED, (contacts, ids)))
+            self._wary = _WARY_FOR if repeated else self._wary - 1
         if repeated:
             ordered = [(owner, each) for owner, each in ordered if (owner.int, each.touch.id.int) not in repeated]
         try:
             await copy_touches(connection, ordered)
         except UniqueViolationError as error:
-            raise ContactsRaced from error
+            self._wary = _WARY_FOR
+            raise TouchesRepeated from error
         return repeated
 
     async def of_contacts(self, connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Judged]]:

@@ -72,6 +72,20 @@ async def test_any_split_into_batches(rig: Rig) -> None:
     await assert_as_expected(rig, touches)
 
 
+async def test_a_large_batch_that_holds_repeats(rig: Rig) -> None:
+    """It is begun again, once, and counts what is new: nothing is counted twice, and nothing rejected."""
+    await rig.activate()
+    touches = lives(random.Random(6), each=100)
+    await rig.give(*touches[:600])
+
+    await rig.give(*touches)  # half of them again
+    await rig.give(*touches)
+
+    await assert_as_expected(rig, touches)
+    assert rig.metrics.touches_repeated._value.get() == 600 + len(touches)
+    assert rig.metrics.touches_counted._value.get() == len(touches)
+
+
 async def test_a_crash_inside_the_transaction(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was written before is void; the next try does all of it, once."""
     await rig.activate()
