@@ -31,7 +31,7 @@ from tests.support.processes import TandemProcess, create_topics, running_tandem
 PARTITIONS = 12
 PACKED, SINGLE = "touches", "touches.single"  # topics: as ingest packs them; a touch in each record
 # A server of a million contacts has not got what PostgreSQL is delivered with: see operations.md.
-_SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+_SERVER = {"shared_buffers": "4GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
 _LOOK = timedelta(milliseconds=100)
 _STILL = timedelta(minutes=5)  # without a commit: it will not come
 _CHUNK = 1_200  # touches appended at once, about a hundred in a record
