@@ -154,7 +154,7 @@ def rows(ids: Sequence[UUID], touches: int) -> Iterator[Kept]:
                 **fields,
             }
         )
-        yield person, Published.of(touch, msgspec.Raw(encode_touch(touch)))
+        yield person, [Published.of(touch, msgspec.Raw(encode_touch(touch)))]
 
 
 async def ask(engine: AsyncEngine) -> Simulation:

@@ -203,7 +203,7 @@ class Scorer:
         taken = take_in_turns(held, fresh, others=others, told=arrived.told(), verdicts=verdicts, active=active)
         decided += taken.decided
         counted = sum(map(len, fresh.values()))
-        traces = {touch.id: trace for trace, each in arrived.traces for touch, *_ in each} if decided else {}
+        traces = {each.touch.id: trace for trace, some in arrived.traces for each in some} if decided else {}
         await self._telling.decided(connection, decided, terms, traces=traces)
         await self._telling.rejected(connection, arrived.rejected)
         await self._roster.keep(connection, taken.marks)
@@ -260,7 +260,7 @@ class Scorer:
         `moved` tells where contacts live on, `parted` whose single touches are, should anybody have been parted.
         """
         owned = _by_owner(touches, moved, parted) if moved or parted else touches
-        fresh = {owner: _each_once(published) for owner, published in owned.items()}
+        fresh = _each_once(owned)
         repeated = await self._touches.add(connection, fresh) if fresh else set()
         if not repeated:
             return fresh
@@ -283,10 +283,19 @@ def _by_owner(
     return owned
 
 
-def _each_once(published: Sequence[Published]) -> Sequence[Published]:
-    if len(published) == 1:
-        return published
-    first: dict[int, Published] = {}
+def _each_once(touches: Mapping[UUID, Sequence[Published]]) -> Mapping[UUID, Sequence[Published]]:
+    twice = [
+        owner
+        for owner, published in touches.items()
+        if len(published) > 1 and len({each.touch.id.int for each in published}) < len(published)
+    ]
+    if not twice:
+        return touches  # nearly always, and copying takes longer than looking
+    return {**touches, **{owner: _first_of_each(touches[owner]) for owner in twice}}
+
+
+def _first_of_each(published: Sequence[Published]) -> Sequence[Published]:
+    first: dict[UUID, Published] = {}
     for each in published:
-        first.setdefault(each.touch.id.int, each)
+        first.setdefault(each.touch.id, each)
     return list(first.values())

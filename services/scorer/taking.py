@@ -80,7 +80,8 @@ def _take(
 ) -> None:
     found = verdicts.found.get(contact_id) if verdicts.found else None
     untils = waits([each.received_at for each in published])
-    for (touch, _, occurred_at, received_at), until in zip(published, untils, strict=True):
+    for each, until in zip(published, untils, strict=True):
+        touch = each.touch
         reason = found.get(touch.id, "") if found else ""
         if touch.suspect or reason:
             taken.suspect += 1
@@ -92,8 +93,8 @@ def _take(
             touch,
             terms,
             found=reason,
-            occurred_at=occurred_at,
-            received_at=received_at,
+            occurred_at=each.occurred_at,
+            received_at=each.received_at,
             until=until,
         )
         for decision in decisions:

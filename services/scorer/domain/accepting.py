@@ -1,7 +1,7 @@
 """Accepting records: touches and feedback out of bytes, and what cannot be used with the reason."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 
@@ -13,7 +13,7 @@ from shared.events.touch import Touch, decode_touch
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class Published(NamedTuple):
+class Published(msgspec.Struct, frozen=True, gc=False):
     """A touch as it came, with what takes long to make of it again."""
 
     touch: Touch

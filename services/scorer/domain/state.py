@@ -109,7 +109,10 @@ class ContactState(msgspec.Struct, omit_defaults=True, gc=False):
 
     def due_at(self) -> int | None:
         """Return when time alone changes something about the contact."""
-        return min((at for at in (self.arming.rearms_at, self.nurture_due) if at is not None), default=None)
+        rearms_at, nurture_due = self.arming.rearms_at, self.nurture_due
+        if rearms_at is None or nurture_due is None:
+            return nurture_due if rearms_at is None else rearms_at
+        return min(rearms_at, nurture_due)
 
     def told(self) -> Told:
         """Return what is told of the contact, by trait."""

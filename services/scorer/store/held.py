@@ -67,7 +67,8 @@ class Held(MutableMapping[UUID, ContactState]):
         row = self._rows.pop(contact_id, None)
         if row is None:
             return None
-        return self._open.pop(contact_id, None) or self._read(row)
+        asked_for = self._open.pop(contact_id, None) if self._open else None
+        return asked_for or self._read(row)
 
     def outdated(self, version: int) -> dict[UUID, ContactState]:
         """Return those last decided under another version."""

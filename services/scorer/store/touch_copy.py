@@ -3,7 +3,7 @@
 The format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from struct import Struct
 from uuid import UUID
@@ -20,8 +20,8 @@ _TRAILER = b"\xff\xff"
 _EPOCH = to_micros(datetime(2000, 1, 1, tzinfo=UTC))
 _row = Struct("!h i16s i16s iq iq i").pack  # five fields, each with its length before it; the payload follows
 
-# In whose history a touch belongs, whichever contact it was for when it was understood; and the touch.
-Kept = tuple[UUID, Published]
+# In whose history touches belong, whichever contact they were for when they were understood; and the touches.
+Kept = tuple[UUID, Sequence[Published]]
 
 
 async def copy_touches(connection: AsyncConnection, rows: Iterable[Kept]) -> None:
@@ -35,10 +35,12 @@ async def copy_touches(connection: AsyncConnection, rows: Iterable[Kept]) -> Non
 
 async def _chunks(rows: Iterable[Kept]) -> AsyncIterator[bytes]:
     written: list[bytes | msgspec.Raw] = [_HEADER]
-    for owner, (touch, payload, occurred_at, received_at) in rows:
-        contact_id, touch_id = owner.int.to_bytes(16), touch.id.int.to_bytes(16)
-        instants = 8, occurred_at - _EPOCH, 8, received_at - _EPOCH
-        written.append(_row(5, 16, contact_id, 16, touch_id, *instants, len(payload)))
-        written.append(payload)
+    for owner, published in rows:
+        contact_id = owner.int.to_bytes(16)
+        for each in published:
+            instants = 8, each.occurred_at - _EPOCH, 8, each.received_at - _EPOCH
+            payload = each.payload
+            written.append(_row(5, 16, contact_id, 16, each.touch.id.int.to_bytes(16), *instants, len(payload)))
+            written.append(payload)
     written.append(_TRAILER)
     yield b"".join(written)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from services.scorer.domain.verdict import Judged
 from services.scorer.errors import TouchesRepeated
 from services.scorer.store.contacts import in_order
 from services.scorer.store.tables import touch
-from services.scorer.store.touch_copy import copy_touches
+from services.scorer.store.touch_copy import Kept, copy_touches
 from shared.events.touch import decode_touch
 
 _COPY_FROM = 500  # touches; fewer are quicker as parameters
@@ -82,6 +83,7 @@ _UNTIL = """
     ORDER BY asked.number, kept.occurred_at DESC, kept.id DESC
 """
 
+_number = attrgetter("touch.id.int")  # orders ids as PostgreSQL does
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 # The numbers of a contact and a touch of its history: hashed several times as fast as their UUIDs.
@@ -103,20 +105,22 @@ class TouchStore:
         some of a large batch were there and nobody looked; whoever tries again will.
         """
         # Rows in the order of the key: two transactions with a touch in common wait, and never for each other.
-        ordered = [(owner, each) for owner in in_order(touches) for each in _in_order(touches[owner])]
-        if len(ordered) < _COPY_FROM:
-            contacts, ids = [owner for owner, _ in ordered], [each.touch.id for _, each in ordered]
-            occurred = [each.touch.occurred_at for _, each in ordered]
-            received = [each.touch.received_at for _, each in ordered]
-            payloads = [each.payload for _, each in ordered]
-            return _keys(await connection.exec_driver_sql(_ADD, (contacts, ids, occurred, received, payloads)))
+        ordered = [(owner, _in_order(touches[owner])) for owner in in_order(touches)]
+        if sum(len(published) for _, published in ordered) < _COPY_FROM:
+            each_touch = [each for _, published in ordered for each in published]
+            occurred = [each.touch.occurred_at for each in each_touch]
+            received = [each.touch.received_at for each in each_touch]
+            payloads = [each.payload for each in each_touch]
+            return _keys(await connection.exec_driver_sql(_ADD, (*_key_columns(ordered), occurred, received, payloads)))
         repeated: set[TouchKey] = set()
         if self._wary:
-            contacts, ids = [owner for owner, _ in ordered], [each.touch.id for _, each in ordered]
-            repeated = _keys(await connection.exec_driver_sql(_REPEATED, (contacts, ids)))
+            repeated = _keys(await connection.exec_driver_sql(_REPEATED, _key_columns(ordered)))
             self._wary = _WARY_FOR if repeated else self._wary - 1
         if repeated:
-            ordered = [(owner, each) for owner, each in ordered if (owner.int, each.touch.id.int) not in repeated]
+            ordered = [
+                (owner, [each for each in published if (owner.int, each.touch.id.int) not in repeated])
+                for owner, published in ordered
+            ]
         try:
             await copy_touches(connection, ordered)
         except UniqueViolationError as error:
@@ -235,7 +239,12 @@ class TouchStore:
 
 
 def _in_order(published: Sequence[Published]) -> Sequence[Published]:
-    return published if len(published) == 1 else sorted(published, key=lambda each: each.touch.id.int)
+    return published if len(published) == 1 else sorted(published, key=_number)
+
+
+def _key_columns(ordered: Iterable[Kept]) -> tuple[list[UUID], list[UUID]]:
+    keys = [(owner, each.touch.id) for owner, published in ordered for each in published]
+    return [owner for owner, _ in keys], [touch_id for _, touch_id in keys]
 
 
 def _keys(rows: Iterable[Any]) -> set[TouchKey]:

@@ -17,7 +17,7 @@ def test_one_bad_item() -> None:
 
     published, unusable = accept_touches(msgspec.json.encode(items))
 
-    assert [(touch, decode_touch(payload)) for touch, payload, *_ in published] == [(a_touch(1), a_touch(1))]
+    assert [(each.touch, decode_touch(each.payload)) for each in published] == [(a_touch(1), a_touch(1))]
     assert [(item.reason, item.item) for item in unusable] == [("malformed_touch", 1), ("malformed_touch", 2)]
     assert "time zone" in unusable[0].message
     assert "contact_id" in unusable[1].message
