@@ -165,6 +165,8 @@ class KafkaConsumer:
 
     def _ready(self, partition: Partition, standing: Standing) -> None:
         self._member.read(partition, standing.position)
+        # Whoever had the partition may have been gone before it was told, and nothing more may come.
+        self._member.mirror({TopicPartition(*partition): standing.position})
 
     async def _drain(self, consumer: AIOKafkaConsumer, max_records: int, max_bytes: int, wait: timedelta) -> Found:
         """Take what was fetched, in portions of the usual size: only the first is waited for."""

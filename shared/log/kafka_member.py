@@ -218,9 +218,9 @@ class KafkaMember:
             await _abandon(consumer, stopping)
 
     async def _mirror(self, timeout: timedelta) -> None:
-        offsets, self._offsets = self._offsets, {}
         if not self.consumer or not self.settled.is_set():
             return
+        offsets, self._offsets = self._offsets, {}
         ours = {partition: offsets[partition] for partition in self.consumer.assignment() & offsets.keys()}
         if ours:
             try:
@@ -228,6 +228,7 @@ class KafkaMember:
                     await self.consumer.commit(ours)
             except (KafkaError, IllegalStateError, TimeoutError) as error:
                 self._logger.debug("mirror.failed", reason=repr(error))
+                self._offsets = ours | self._offsets
 
     def _complain(self, error: BaseException) -> None:
         self._logger.warning("group.lost", reason=repr(error))

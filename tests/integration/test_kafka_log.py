@@ -56,24 +56,40 @@ async def from_the_beginning(_group: str, _partition: Partition, earliest: int, 
     return Claim(1, earliest)
 
 
+async def from_the_end(_group: str, _partition: Partition, _earliest: int, end: int) -> Claim:
+    return Claim(1, end)
+
+
+async def is_mirrored(admin: AIOKafkaAdminClient, group: str, partition: TopicPartition, offset: int) -> bool:
+    """Tell whether Kafka shows the group at the offset."""
+    try:
+        offsets = await admin.list_consumer_group_offsets(group)
+    except KafkaError:
+        return False
+    return partition in offsets and offsets[partition].offset == offset
+
+
 async def test_operators_see_how_far_a_group_is(log: EventLog, topic: str, admin: AIOKafkaAdminClient) -> None:
     """Kafka's own tools and autoscalers show the lag, from the mirrored positions."""
-    group = f"group-{topic}"
+    group, partition = f"group-{topic}", TopicPartition(topic, 1)
     await log.append(topic, [Record(b"", partition=1)] * 5)
     async with log.consume(group, [topic], from_the_beginning) as consumer:
         await consumer.mirror(await read_batches(consumer, 3, max_records=3))
         await log.append(topic, [Record(b"", partition=1)] * 5)
 
-        async def mirrored(offset: int) -> bool:
-            try:
-                offsets = await admin.list_consumer_group_offsets(group)
-            except KafkaError:
-                return False
-            return TopicPartition(topic, 1) in offsets and offsets[TopicPartition(topic, 1)].offset == offset
-
-        await until(lambda: mirrored(3))
+        await until(lambda: is_mirrored(admin, group, partition, 3))
         await consumer.mirror(await read_batches(consumer, 7))
-    await until(lambda: mirrored(10), what="the last positions are mirrored when the group is left")
+    what = "the last positions are mirrored when the group is left"
+    await until(lambda: is_mirrored(admin, group, partition, 10), what=what)
+
+
+async def test_operators_see_what_a_member_that_died_had_done(
+    log: EventLog, topic: str, admin: AIOKafkaAdminClient
+) -> None:
+    """Whoever takes a partition over tells Kafka where it stands: else an idle one would seem to lag for ever."""
+    await log.append(topic, [Record(b"", partition=1)] * 5)
+    async with log.consume(f"group-{topic}", [topic], from_the_end):
+        await until(lambda: is_mirrored(admin, f"group-{topic}", TopicPartition(topic, 1), 5))
 
 
 @pytest.mark.parametrize(
