@@ -2,23 +2,27 @@
 
     python -m benchmarks.scorer [--contacts 1000000] [--events 2000000] [--seconds 60] [--history 1 10]
                                 [--rival faust --rival quix] [--environments DIRECTORY]
+                                [--cgroup DIRECTORY --cgroup DIRECTORY]
 
 Contacts are there with their states and so many stored touches each; events are page views of contacts drawn by Zipf's
 law, under forty rules. A backlog: the clock runs over what each reports as done between its first and its last commit,
 so that starting does not count. Half load: events come at half of that rate, and touches of contacts of their own tell
-how long it takes from the append until they are committed. Then more history, and the backlog's cost an event again.
-Two scorers work off a backlog together, too.
+how long it takes from the append until they are committed. Two scorers work off a backlog together; with two --cgroup,
+each in a control group that was given less than a core: one alone, and both. Then a backlog again, and one with more
+history.
 
 Rivals read the same records with the same counting code, keep sums and upsert them; they write no history, look for no
 repeats, decide nothing. They run once more on a record for each touch, by its contact, as their own guides put events:
-that ingest packs a hundred touches into a record is a part of Tandem's speed that they are lent in the first run. Each
-has its packages from PyPI in an environment of its own, below `--environments`.
+that ingest packs a hundred touches into a record is a part of Tandem's speed that they are lent in the first run. The
+faster one runs again with a history: it keeps each touch once, though what it counts twice it counts twice. Each has
+its packages from PyPI in an environment of its own, below `--environments`.
 """
 
 import argparse
 import asyncio
 import random
 import statistics
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +35,7 @@ from rich.console import Console
 from benchmarks.backlog import PACKED, SINGLE, Bench, Run, open_bench, packed, scorer
 from benchmarks.database import connected
 from benchmarks.machine import machine
-from benchmarks.population import agreement_text, deepen, page_view, terms_of
+from benchmarks.population import agreement_text, deepen, page_view, settle, terms_of
 from benchmarks.processes import cost_of, resident_megabytes
 from benchmarks.rivals.environments import RIVALS, python_of
 from benchmarks.rivals.racing import group_of, race
@@ -64,6 +68,7 @@ async def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="of half load")
     parser.add_argument("--history", type=int, nargs=2, default=(1, 10), help="touches stored of each contact")
     parser.add_argument("--rival", action="append", choices=sorted(RIVALS), default=[])
+    parser.add_argument("--cgroup", action="append", type=Path, default=[], help="for a scorer; as root")
     parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "tandem-rivals")
     arguments = parser.parse_args()
     if arguments.seconds <= _WARM_UP:
@@ -73,6 +78,7 @@ async def main() -> None:
     report.add("the scorer, kafka log", machine())
     less, more = arguments.history
     async with open_bench(contacts=arguments.contacts, touches=less) as bench:
+        database = bench.settings["TANDEM_DATABASE_URL"]
         await bench.backlog(arguments.events)
         async with scorer(bench) as process:
             run = await bench.worked_off("scorer", process.pid, events=arguments.events, before=0)
@@ -81,31 +87,50 @@ async def main() -> None:
         if pythons:
             await bench.backlog_of_singles(fewer)
         for name, python in pythons.items():
-            for topic, events, how in ((PACKED, arguments.events, "a hundred in a record"), (SINGLE, fewer, "single")):
-                rival = await race(bench, RIVALS[name], python, events=events, topic=topic)
-                _add(report, f"{name}, at least once, {how}", rival, group_of(RIVALS[name], topic))
-                report.add(f"Tandem against {name}", f"{run.rate / rival.rate:.2f} times")
+            rival = RIVALS[name]
+            arms = [(PACKED, arguments.events, False), (SINGLE, fewer, False)]
+            if rival.keeps_history:
+                arms += [(PACKED, arguments.events, True), (SINGLE, fewer, True)]
+            for topic, events, history in arms:
+                raced = await race(bench, rival, python, events=events, topic=topic, history=history)
+                how = "a hundred in a record" if topic == PACKED else "single"
+                what = f"{name}, {how}{', history kept' if history else ''}"
+                _add(report, what, raced, group_of(rival, topic, history=history))
+                report.add(f"Tandem against {name}", f"{run.rate / raced.rate:.2f} times")
+        await settle(database)
         async with scorer(bench) as process:
             await _half_load(report, bench, process, rate=run.rate / 2, seconds=arguments.seconds)
-        together = await _together(bench, events=arguments.events)
-        times = f"{together:,.0f} events a second, {together / run.rate:.2f} times one" if together else "too soon over"
-        report.add(f"{_TOGETHER} scorers together", times)
-        await deepen(bench.settings["TANDEM_DATABASE_URL"], terms_of(agreement_text()), contacts=arguments.contacts,
-                     touches=more - less)  # fmt: skip
-        before = await bench.done("scorer", PACKED)
-        await bench.backlog(arguments.events)
-        async with scorer(bench) as process:
-            deep = await bench.worked_off("scorer", process.pid, events=arguments.events, before=before)
-            _add(report, f"Tandem, {arguments.contacts * more:,} touches stored", deep, "scorer")
+        together = await _together(bench, _TOGETHER, events=arguments.events)
+        report.add(f"{_TOGETHER} scorers together", _times(together, run.rate))
+        held = None
+        for count in range(1, len(arguments.cgroup) + 1):
+            rate = await _together(bench, count, events=arguments.events, cgroups=arguments.cgroup)
+            report.add(f"{count} in a control group of its own each", _times(rate, held or rate))
+            held = held or rate
+        # One right after the other: what contacts did meanwhile costs something, too.
+        await settle(database)
+        await _once_more(report, bench, f"once more, {arguments.contacts * less:,} stored", events=arguments.events)
+        await deepen(database, terms_of(agreement_text()), contacts=arguments.contacts, touches=more - less)
+        await _once_more(report, bench, f"the same, {arguments.contacts * more:,} stored", events=arguments.events)
 
 
-async def _together(bench: Bench, *, events: int) -> float | None:
-    """Return how many events a second two scorers work off together, once both run; None if that is over too soon."""
+async def _once_more(report: Report, bench: Bench, title: str, *, events: int) -> None:
+    before = await bench.done("scorer", PACKED)
+    await bench.backlog(events)
+    async with scorer(bench) as process:
+        run = await bench.worked_off("scorer", process.pid, events=events, before=before)
+    _add(report, title, run, "scorer")
+
+
+async def _together(bench: Bench, count: int, *, events: int, cgroups: Sequence[Path] = ()) -> float | None:
+    """Return how many events a second scorers work off together, once all run; None if that is over too soon."""
     before = await bench.done("scorer", PACKED)
     await bench.backlog(events)
     async with AsyncExitStack() as running:
-        for _ in range(_TOGETHER):
-            await running.enter_async_context(scorer(bench))
+        for number in range(count):
+            process = await running.enter_async_context(scorer(bench))
+            if cgroups:
+                (cgroups[number] / "cgroup.procs").write_text(str(process.pid))
         waiting = bench.appended[PACKED] - before
         (first, began), (last, ended) = [
             await bench.reached("scorer", PACKED, before + int(share * waiting)) for share in _STRETCH
@@ -113,6 +138,10 @@ async def _together(bench: Bench, *, events: int) -> float | None:
         if last == first:
             return None
         return (last - first) / waiting * events / (ended - began)
+
+
+def _times(rate: float | None, one: float | None) -> str:
+    return f"{rate:,.0f} events a second, {rate / one:.2f} times one" if rate and one else "too soon over"
 
 
 async def _half_load(report: Report, bench: Bench, process: TandemProcess, *, rate: float, seconds: int) -> None:

@@ -23,13 +23,14 @@ class Rival:
     name: str
     packages: tuple[str, ...]
     module: str
+    keeps_history: bool = False  # if asked to
 
 
 RIVALS = {
     rival.name: rival
     for rival in (
         Rival("faust", ("faust-streaming==0.15.3", "cramjam"), "benchmarks.rivals.faust_job"),
-        Rival("quix", ("quixstreams==3.28.1", "psycopg[binary]==3.3.9"), "benchmarks.rivals.quix_job"),
+        Rival("quix", ("quixstreams==3.28.1", "psycopg[binary]==3.3.9"), "benchmarks.rivals.quix_job", True),
     )
 }
 

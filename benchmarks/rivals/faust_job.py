@@ -4,11 +4,13 @@
 """
 
 import sys
+from itertools import chain
 
 import asyncpg
 import faust
 
 from benchmarks.rivals.sums import BATCH, UPSERT, WITHIN, add, by_contact, setting
+from shared.events.touch import decode_touches
 
 RECORDS = max(1, BATCH // int(setting("TOUCHES")))  # of so many touches each
 
@@ -39,7 +41,7 @@ async def score(stream: faust.Stream[bytes]) -> None:
     statement = UPSERT.format(table=setting("TABLE"), ids="$1", sums="$2")
     async for records in stream.take(RECORDS, within=WITHIN):
         changed = {}
-        for contact, told in by_contact(records).items():
+        for contact, told in by_contact(chain.from_iterable(map(decode_touches, records))).items():
             key = contact.bytes
             sums[key] = changed[contact] = add(sums.get(key), told)
         if not pools:

@@ -10,22 +10,26 @@ from shared.leash import leashed
 from tests.support.processes import ROOT, clean_environment
 
 
-def group_of(rival: Rival, topic: str) -> str:
+def group_of(rival: Rival, topic: str, *, history: bool = False) -> str:
     """Return the rival's consumer group for a topic."""
-    return f"rival-{rival.name}-{topic}"
+    return f"rival-{rival.name}-{topic}{'-history' if history else ''}"
 
 
-async def race(bench: Bench, rival: Rival, python: Path, *, events: int, topic: str) -> Run:
-    """Have a rival work off all that is on the topic, into a table of as many contacts."""
+async def race(bench: Bench, rival: Rival, python: Path, *, events: int, topic: str, history: bool = False) -> Run:
+    """Have a rival work off all that is on the topic, into a table of as many contacts.
+
+    `history`: and keep the touches, in a table that is empty at first.
+    """
     url = bench.settings["TANDEM_DATABASE_URL"]
-    name = f"{rival.name}_{topic.replace('.', '_')}"
-    group = group_of(rival, topic)
+    group = group_of(rival, topic, history=history)
+    name = group.removeprefix("rival-").replace("-", "_").replace(".", "_")
     async with connected(url) as connection:
         await connection.execute(
             f"CREATE TABLE public.rival_{name} (id uuid PRIMARY KEY, sums bytea NOT NULL) WITH (fillfactor = 70)"
         )
         await connection.execute(f"INSERT INTO public.rival_{name} SELECT id, state FROM scorer.contact")
         await connection.execute(f"VACUUM ANALYZE public.rival_{name}")
+        await connection.execute(f"CREATE TABLE public.rival_{name}_touch (LIKE scorer.touch INCLUDING ALL)")
     directory = bench.directory / name
     directory.mkdir()
     environment = clean_environment(
@@ -37,6 +41,7 @@ async def race(bench: Bench, rival: Rival, python: Path, *, events: int, topic: 
             "RIVAL_PARTITIONS": str(PARTITIONS),
             "RIVAL_TOPIC": topic,
             "RIVAL_GROUP": group,
+            "RIVAL_HISTORY": "kept" if history else "",
             "RIVAL_TOUCHES": "100" if topic == PACKED else "1",
         }
     )
@@ -48,6 +53,8 @@ async def race(bench: Bench, rival: Rival, python: Path, *, events: int, topic: 
     finally:
         process.kill()
         process.wait()
+        async with connected(url) as connection:
+            await connection.execute(f"DROP TABLE public.rival_{name}, public.rival_{name}_touch")
 
 
 def _start(rival: Rival, python: Path, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":

@@ -1,8 +1,9 @@
-"""What every rival does with a touch: the scorer's own counting, and the upsert of what it came to."""
+"""What every rival does with a touch: the scorer's own counting, the upsert of what it came to, and maybe history."""
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from benchmarks.population import agreement_text, terms_of
 from services.scorer.domain.counting import count
 from services.scorer.domain.instants import to_micros
 from services.scorer.domain.state import ContactState, RuleCount
-from shared.events.touch import Touch, decode_touches
+from shared.events.touch import Touch
 
 TERMS = terms_of(agreement_text())
 BATCH = 5_000  # touches before they are written, or what has come within the time
@@ -26,8 +27,18 @@ UPSERT = """
     ON CONFLICT (id) DO UPDATE SET sums = excluded.sums
 """
 
+# Who may get a touch twice keeps it once.
+KEEP = """
+    INSERT INTO public.{table}_touch (contact_id, id, occurred_at, received_at, payload)
+    SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::bytea[])
+    ON CONFLICT DO NOTHING
+"""
+
+Row = tuple[UUID, UUID, datetime, datetime, bytes]  # of the history
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(dict[str, RuleCount]).decode
+_payloads = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def add(sums: bytes | None, touches: Iterable[Touch]) -> bytes:
@@ -38,13 +49,20 @@ def add(sums: bytes | None, touches: Iterable[Touch]) -> bytes:
     return encode(state.rules)
 
 
-def by_contact(records: Iterable[bytes]) -> dict[UUID, list[Touch]]:
-    """Return the touches of some records by contact."""
+def by_contact(touches: Iterable[Touch]) -> dict[UUID, list[Touch]]:
+    """Return touches by contact."""
     found: dict[UUID, list[Touch]] = {}
-    for record in records:
-        for touch in decode_touches(record):
-            found.setdefault(touch.contact_id, []).append(touch)
+    for touch in touches:
+        found.setdefault(touch.contact_id, []).append(touch)
     return found
+
+
+def rows(record: bytes, touches: Sequence[Touch]) -> list[Row]:
+    """Return what a history keeps of a record that holds these touches."""
+    return [
+        (touch.contact_id, touch.id, touch.occurred_at, touch.received_at, bytes(payload))
+        for touch, payload in zip(touches, _payloads(record), strict=True)
+    ]
 
 
 def setting(name: str) -> str:
