@@ -107,11 +107,11 @@ async def main() -> None:
             rate = await _together(bench, count, events=arguments.events, cgroups=arguments.cgroup)
             report.add(f"{count} in a control group of its own each", _times(rate, held or rate))
             held = held or rate
-        # One right after the other: what contacts did meanwhile costs something, too.
+        # One right after the other: what contacts did until then costs something, too.
         await settle(database)
-        await _once_more(report, bench, f"once more, {arguments.contacts * less:,} stored", events=arguments.events)
+        await _once_more(report, bench, "after all that", events=arguments.events)
         await deepen(database, terms_of(agreement_text()), contacts=arguments.contacts, touches=more - less)
-        await _once_more(report, bench, f"the same, {arguments.contacts * more:,} stored", events=arguments.events)
+        await _once_more(report, bench, f"{arguments.contacts * (more - less):,} more stored", events=arguments.events)
 
 
 async def _once_more(report: Report, bench: Bench, title: str, *, events: int) -> None:
