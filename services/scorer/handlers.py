@@ -1,6 +1,5 @@
 """Handlers: load, decide, save. Each call is one transaction; what it decides leaves through its outbox."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -13,6 +12,7 @@ from services.scorer.arrival import Arrived, read_batches, reject
 from services.scorer.domain.accepting import Published, Unusable
 from services.scorer.domain.deciding import Decision, take_feedback
 from services.scorer.domain.merging import owners, part_strangers, roots
+from services.scorer.domain.owning import by_owner
 from services.scorer.domain.recounting import recount
 from services.scorer.domain.terms import Terms
 from services.scorer.erasing import Eraser
@@ -259,8 +259,7 @@ class Scorer:
 
         `moved` tells where contacts live on, `parted` whose single touches are, should anybody have been parted.
         """
-        owned = _by_owner(touches, moved, parted) if moved or parted else touches
-        fresh = _each_once(owned)
+        fresh = by_owner(touches, moved, parted)
         repeated = await self._touches.add(connection, fresh) if fresh else set()
         if not repeated:
             return fresh
@@ -269,33 +268,3 @@ class Scorer:
             for owner, published in fresh.items()
         }
         return {owner: published for owner, published in new.items() if published}
-
-
-def _by_owner(
-    touches: Mapping[UUID, Sequence[Published]], moved: Mapping[UUID, UUID], parted: Mapping[tuple[UUID, UUID], UUID]
-) -> dict[UUID, list[Published]]:
-    owned: defaultdict[UUID, list[Published]] = defaultdict(list)
-    for contact_id, published in touches.items():
-        for each in published:
-            owned[parted.get((contact_id, each.touch.id)) or moved.get(contact_id, contact_id)].append(each)
-    for published in owned.values():
-        published.sort(key=lambda each: each.received_at)  # of several contacts
-    return owned
-
-
-def _each_once(touches: Mapping[UUID, Sequence[Published]]) -> Mapping[UUID, Sequence[Published]]:
-    twice = [
-        owner
-        for owner, published in touches.items()
-        if len(published) > 1 and len({each.touch.id.int for each in published}) < len(published)
-    ]
-    if not twice:
-        return touches  # nearly always, and copying takes longer than looking
-    return {**touches, **{owner: _first_of_each(touches[owner]) for owner in twice}}
-
-
-def _first_of_each(published: Sequence[Published]) -> Sequence[Published]:
-    first: dict[UUID, Published] = {}
-    for each in published:
-        first.setdefault(each.touch.id, each)
-    return list(first.values())
