@@ -136,6 +136,7 @@ class KafkaMember:
         if consumer is not self.consumer or consumer is None:
             return
         self.settled.clear()
+        self._offsets = {}  # whoever gets the partitions tells where they stand, and may be further by then
         self._lost(self._held)
         self._held = frozenset()
 
