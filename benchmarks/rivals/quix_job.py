@@ -1,21 +1,34 @@
-"""The job on quixstreams: sums kept in RocksDB with a changelog, and a sink that upserts in batches.
+"""The job on quixstreams: sums kept in RocksDB with a changelog, a sink that upserts in batches and may keep history.
 
 `benchmarks.scorer` runs it, and tells it in its environment what it needs to know.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
+import msgspec
 import psycopg
 from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 from quixstreams.state import State
 
-from benchmarks.rivals.sums import KEEP, UPSERT, WITHIN, Row, add, by_contact, rows, setting
-from shared.events.touch import decode_touches
+from benchmarks.rivals.sums import UPSERT, WITHIN, add, by_contact, setting
+from shared.events.touch import Touch, decode_touches
 
 HISTORY = setting("HISTORY") == "kept"
+# Who may get a touch twice keeps it once.
+KEEP = """
+    INSERT INTO public.{table}_touch (contact_id, id, occurred_at, received_at, payload)
+    SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::bytea[])
+    ON CONFLICT DO NOTHING
+"""
 
+Row = tuple[UUID, UUID, datetime, datetime, bytes]  # of the history
 Scored = tuple[list[tuple[UUID, bytes]], list[Row]]  # sums by contact; what the history keeps
+
+
+_payloads = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Upsert(BatchingSink):
@@ -48,6 +61,14 @@ def score(record: bytes, state: State) -> Scored:
         state.set_bytes(contact.hex, sums)
         changed.append((contact, sums))
     return changed, rows(record, touches) if HISTORY else []
+
+
+def rows(record: bytes, touches: Sequence[Touch]) -> list[Row]:
+    """Return what the history keeps of a record that holds these touches."""
+    return [
+        (touch.contact_id, touch.id, touch.occurred_at, touch.received_at, bytes(payload))
+        for touch, payload in zip(touches, _payloads(record), strict=True)
+    ]
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
-"""What every rival does with a touch: the scorer's own counting, the upsert of what it came to, and maybe history."""
+"""What every rival does with a touch: the scorer's own counting, and the upsert of what it came to."""
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
@@ -27,18 +26,8 @@ UPSERT = """
     ON CONFLICT (id) DO UPDATE SET sums = excluded.sums
 """
 
-# Who may get a touch twice keeps it once.
-KEEP = """
-    INSERT INTO public.{table}_touch (contact_id, id, occurred_at, received_at, payload)
-    SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::bytea[])
-    ON CONFLICT DO NOTHING
-"""
-
-Row = tuple[UUID, UUID, datetime, datetime, bytes]  # of the history
-
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(dict[str, RuleCount]).decode
-_payloads = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def add(sums: bytes | None, touches: Iterable[Touch]) -> bytes:
@@ -55,14 +44,6 @@ def by_contact(touches: Iterable[Touch]) -> dict[UUID, list[Touch]]:
     for touch in touches:
         found.setdefault(touch.contact_id, []).append(touch)
     return found
-
-
-def rows(record: bytes, touches: Sequence[Touch]) -> list[Row]:
-    """Return what a history keeps of a record that holds these touches."""
-    return [
-        (touch.contact_id, touch.id, touch.occurred_at, touch.received_at, bytes(payload))
-        for touch, payload in zip(touches, _payloads(record), strict=True)
-    ]
 
 
 def setting(name: str) -> str:
