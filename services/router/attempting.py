@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -91,12 +91,14 @@ class Attempts:
     ) -> Reply:
         """Send what the exchange wants sent, one request after the other; note the headers of the last."""
         reply = Reply(status=None, outcome=Outcome.DELIVERED)
+        asked_at = self._clock()
         try:
             request = next(exchange)
             while True:
                 await self._learn(target, delivery, request.learned)
-                if unsettled := await self._begin(target, delivery, request):
+                if unsettled := await self._begin(target, delivery, request, asked_at=asked_at):
                     return unsettled
+                asked_at = self._clock()
                 headers.clear()
                 headers |= {name: value if name in _SHOWN else REDACTED for name, value in request.headers.items()}
                 answers: list[Answer] = []
@@ -118,12 +120,19 @@ class Attempts:
         finally:
             exchange.close()
 
-    async def _begin(self, target: Target, delivery: UUID | None, request: Request) -> Reply | None:
-        """Take what the request makes, or return why it is not sent."""
+    async def _begin(
+        self, target: Target, delivery: UUID | None, request: Request, *, asked_at: datetime
+    ) -> Reply | None:
+        """Take what the request makes, or return why it is not sent. The search before it was sent at `asked_at`."""
         if not delivery or not request.makes:
             return None
         settled_at = await self._ledger.begin(
-            delivery, request.makes, revision=target.revision, after=self._settles_after, now=self._clock()
+            delivery,
+            request.makes,
+            revision=target.revision,
+            after=self._settles_after,
+            asked_at=asked_at,
+            now=self._clock(),
         )
         if settled_at is None:
             return None

@@ -91,14 +91,14 @@ class LedgerStore:
             return {row.name: row.remote_id for row in rows}
 
     async def begin(
-        self, delivery: UUID, name: str, *, revision: int, after: timedelta, now: datetime
+        self, delivery: UUID, name: str, *, revision: int, after: timedelta, asked_at: datetime, now: datetime
     ) -> datetime | None:
         """Take a record to be made, and return None; or from when on it may be, when another attempt took it.
 
-        Who took it less than `after` ago may have made it, and a search may not know it yet. One that became known
-        meanwhile may be looked up at once.
+        Who took it less than `after` before a search was sent at `asked_at` may have made it, and that search may not
+        have known it, however long its answer took. One that became known meanwhile may be looked up at once.
         """
-        values = {"name": name, "revision": revision, "now": now, "settled": now - after}
+        values = {"name": name, "revision": revision, "now": now, "settled": asked_at - after}
         async with self._engine.begin() as connection:
             if not await connection.scalar(_BEGIN, {"delivery": delivery, **values}):
                 return None
