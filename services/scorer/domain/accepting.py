@@ -1,5 +1,6 @@
 """Accepting records: touches and feedback out of bytes, and what cannot be used with the reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,7 +9,7 @@ import msgspec
 from services.scorer.domain.instants import Micros, to_micros
 from shared.events.contact import ContactErased, ContactMessage, decode_contact
 from shared.events.feedback import Feedback, decode_feedback
-from shared.events.touch import Touch, decode_touch
+from shared.events.touch import Touch, decode_touch, decode_touches
 
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -43,6 +44,14 @@ def accept_touches(value: bytes) -> tuple[list[Published], list[Unusable]]:
         items = _decode_items(value)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         return [], [Unusable(reason="malformed_touches", message=str(error), original=value)]
+    try:
+        # All at once: nearly always all can be used, and it takes an eighth less.
+        return [Published.of(touch, item) for touch, item in zip(decode_touches(value), items, strict=True)], []
+    except (msgspec.DecodeError, msgspec.ValidationError, TypeError):
+        return _accept_singly(items)
+
+
+def _accept_singly(items: Sequence[msgspec.Raw]) -> tuple[list[Published], list[Unusable]]:
     published = []
     unusable = []
     for index, item in enumerate(items):
